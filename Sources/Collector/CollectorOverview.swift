@@ -57,7 +57,7 @@ extension Collector {
 
     private var identity: CollectorIdentity {
         CollectorIdentity(
-            version: BuildInfo.version, host: Self.hostName, pid: Int64(getpid()), startedAt: startedAt,
+            version: BuildInfo.version, host: ThisMachine.hostName, pid: Int64(getpid()), startedAt: startedAt,
             redis: options.redis?.target.url,
             tempo: options.forwarder.map {
                 $0.backend.show((tempo?.forwarder.statistics.endpoint ?? $0.backend.endpoint).url)
@@ -65,12 +65,6 @@ extension Collector {
             interval: options.redis?.interval ?? Self.intervalWithoutRedis,
             receivesAt: otlpAddresses.map(\.description))
     }
-
-    static let hostName: String = {
-        var name = utsname()
-        uname(&name)
-        return withUnsafeBytes(of: &name.nodename) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
-    }()
 
     /// The pushes of metrics, as their trouble is judged; nil where nothing is pushed.
     var pushes: Backend? { push.map { Backend($0.counters.statistics) } }

@@ -22,7 +22,7 @@ struct PushSide: Sendable {
         self.counters = counters
         let source = OTLPMetrics.Source(
             attributes: PushedResource.attributes(
-                host: Collector.hostName, listen: collector.metricsListen, places: collector.ownPlaces,
+                host: ThisMachine.hostName, listen: collector.metricsListen, places: collector.ownPlaces,
                 given: options.attributes),
             scope: PushedResource.service, version: BuildInfo.version)
         pusher = MetricsPusher(

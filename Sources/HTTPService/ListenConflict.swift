@@ -1,4 +1,5 @@
 import Glibc
+import NIOCore
 import Platform
 
 /// Two addresses of which only one can be bound.
@@ -19,6 +20,21 @@ package struct ListenConflict {
                 ListenConflict(first: $0, second: entries[index])
             }
         }
+    }
+
+    /// Returns the listener that a connection of this machine to the host reaches; nil where it reaches another program or machine. Only
+    /// literal addresses, `localhost` and the machine's own name are known as its own.
+    package static func listener(at host: String, port: Int, in lists: [[ListenAddress]]) -> Entry? {
+        for (list, addresses) in lists.enumerated() where addresses.contains(where: { $0.port == port }) {
+            let reached = ThisMachine.addresses(of: host).compactMap { address in
+                SocketAddress(address, port: port).map { TCPListening.Target(address: $0, isIPv6Only: true) }
+            }
+            let found = addresses.first { entry in
+                targets(of: (list, entry), lists).contains { target in reached.contains { $0.overlaps(target) } }
+            }
+            if let found { return (list, found) }
+        }
+        return nil
     }
 
     private static func overlap(_ one: Entry, _ other: Entry, _ lists: [[ListenAddress]]) -> Bool {
@@ -50,5 +66,11 @@ package struct ListenConflict {
         guard let name = parts.last else { return "/" }
         let parent = resolved("/" + parts.dropLast().joined(separator: "/"))
         return (parent == "/" ? "" : parent) + "/" + name
+    }
+}
+
+extension SocketAddress {
+    fileprivate init?(_ address: IPAddress, port: Int) {
+        do { try self.init(ipAddress: address.text, port: port) } catch { return nil }
     }
 }

@@ -15,7 +15,7 @@ package struct OTLPEndpoint: Sendable, Equatable {
     /// The scheme: `http` or `https`.
     let scheme: String
     /// The host that is looked up, and its port; nil where the URL has none.
-    let hostAndPort: (host: String, port: String)?
+    package let hostAndPort: (host: String, port: String)?
     /// The way to use another server name than the URL's; nil where TLS asks for that of the URL.
     let substitution: Substitution?
 

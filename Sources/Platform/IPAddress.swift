@@ -18,6 +18,11 @@ package struct IPAddress: Equatable, Sendable {
         }
     }
 
+    /// - Parameter bytes: 4 or 16 bytes, in network order.
+    init(bytes: [UInt8]) {
+        self.bytes = bytes
+    }
+
     package var isIPv4: Bool { bytes.count == 4 }
 
     /// The address in one form, however it was written.
@@ -26,6 +31,9 @@ package struct IPAddress: Equatable, Sendable {
         inet_ntop(isIPv4 ? AF_INET : AF_INET6, bytes, &text, socklen_t(text.count))
         return String(decoding: text.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
+
+    /// True for `0.0.0.0` and `::`.
+    package var isUnspecified: Bool { bytes.allSatisfy { $0 == 0 } }
 
     package var isLoopback: Bool {
         bytes.count == 4 ? bytes[0] == 127 : bytes.dropLast().allSatisfy { $0 == 0 } && bytes[15] == 1

@@ -76,4 +76,57 @@ struct ListenerRuleTests {
         #expect(try Self.problems(socket: folder + "/x/s", otlp: "none", web: "unix://\(link)/x/s").count == 1)
         #expect(try Self.problems(socket: folder + "/s", otlp: "none", web: "unix://\(link)/t") == [])
     }
+
+    @Test(
+        "An endpoint at which the collector itself listens is refused, with the key of the listener",
+        arguments: [
+            ("http://127.0.0.1:4318", "127.0.0.1:4318", "none", "127.0.0.1:4318 in otlp.listen"),
+            (
+                "http://127.0.0.1:4317/v1/traces", "127.0.0.1:4317,127.0.0.1:4318", "none",
+                "127.0.0.1:4317 in otlp.listen"
+            ),
+            ("http://localhost:4318", "127.0.0.1:4318", "none", "127.0.0.1:4318 in otlp.listen"),
+            ("http://LOCALHOST.:4318/x", ":4318", "none", ":4318 in otlp.listen"),
+            ("http://127.0.0.9:4318", "0.0.0.0:4318", "none", "0.0.0.0:4318 in otlp.listen"),
+            ("http://0.0.0.0:4318", "127.0.0.1:4318", "none", "127.0.0.1:4318 in otlp.listen"),
+            ("http://[::1]:4318", "[::]:4318", "none", "[::]:4318 in otlp.listen"),
+            ("http://127.0.0.1:4318", "[::]:4318", "none", "[::]:4318 in otlp.listen"),
+            ("http://[::]:4318", "[::1]:4318", "none", "[::1]:4318 in otlp.listen"),
+            ("http://[::ffff:127.0.0.1]:4318", "localhost:4318", "none", "localhost:4318 in otlp.listen"),
+            ("https://127.0.0.1", "127.0.0.1:443", "none", "127.0.0.1:443 in otlp.listen"),
+            ("http://127.0.0.1", "none", "localhost:80", "localhost:80 in metrics.listen"),
+            ("http://127.0.0.1:9876", "none", "127.0.0.1:9876", "127.0.0.1:9876 in metrics.listen"),
+        ] as [(String, String, String, String)])
+    func ownEndpoint(endpoint: String, otlp: String, web: String, listener: String) throws {
+        for key in ["tempo.endpoint", "metrics.push.endpoint"] {
+            let flag = "--" + key.replacing(".", with: "-")
+            let found = try CollectorTests.problems([flag, endpoint, "--otlp-listen", otlp, "--metrics-listen", web])
+            let owner = listener.split(separator: " ").last ?? ""
+            #expect(
+                found == [
+                    "\(key) = \"\(endpoint)\" (\(flag)): the collector itself listens there, at \(listener), and would send to itself; "
+                        + "give the backend's address, or another one to \(owner)"
+                ])
+        }
+    }
+
+    @Test("The defaults count as well")
+    func ownEndpointByDefault() throws {
+        for endpoint in ["http://127.0.0.1:4318", "http://localhost:4317", "http://127.0.0.1:9876"] {
+            #expect(try CollectorTests.problems(["--tempo-endpoint", endpoint]).count == 1)
+        }
+    }
+
+    @Test(
+        "An endpoint elsewhere is not refused",
+        arguments: [
+            ("http://127.0.0.1:4319", ":4318"), ("http://127.0.0.2:4318", "127.0.0.1:4318"),
+            ("http://[::1]:4318", "127.0.0.1:4318"), ("http://[::1]:4318", "0.0.0.0:4318"),
+            ("http://127.0.0.1:4318", "[::]:4318,10.1.2.3:4318"), ("http://192.0.2.1:4318", ":4318"),
+            ("http://tempo:4318", ":4318"), ("http://127.0.0.1:4318", "unix:///run/x"), ("none", ":4318"),
+            ("https://127.0.0.1:4318", "127.0.0.1:443"),
+        ])
+    func endpointElsewhere(endpoint: String, otlp: String) throws {
+        #expect(try CollectorTests.problems(["--tempo-endpoint", endpoint, "--otlp-listen", otlp]) == [])
+    }
 }

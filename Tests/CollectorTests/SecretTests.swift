@@ -362,6 +362,26 @@ struct RotatedSecretTests {
         #expect(reports.withLock { $0.count { $0.contains("none takes effect at a restart only") } } == 3)
     }
 
+    @Test("An endpoint that a file turns into the collector's own listener is not taken, and it is told")
+    func ownListener() throws {
+        for section in ["tempo", "metrics-push"] {
+            let file = try TemporaryFile("http://a")
+            let found = try #require(try options(["--\(section)-endpoint-file", file.path]))
+            let reports = Mutex<[String]>([])
+            found.secretReports.use { report in reports.withLock { $0.append(report) } }
+            let backend = try #require(section == "tempo" ? found.forwarder?.backend : found.push?.backend)
+            try Self.write("http://b", to: file)
+            let before = try #require(backend.reread?().endpoint.url)
+            #expect(before.hasPrefix("http://b/"))
+            try Self.write("http://localhost:4318", to: file)
+            for _ in 0..<2 { #expect(backend.reread?().endpoint.url == before) }
+            let told = reports.withLock { $0 }
+            #expect(
+                told.count == 1 && told[0].contains("-file \(file.path): the collector itself listens there"), "\(told)"
+            )
+        }
+    }
+
     @Test("An endpoint that a file turns into one with TLS has the certificates that are configured")
     func laterTLS() throws {
         let (file, authorities) = (try TemporaryFile("http://a"), try TemporaryFile("x"))

@@ -182,6 +182,10 @@ MISTAKES_OF_FLAGS: dict[str, tuple[list[str], str]] = {
     "Tempo by gRPC": (
         ["--tempo-endpoint", "grpc://tempo:4317"],
         'tempo.endpoint = "grpc://tempo:4317" (--tempo-endpoint): allowed is http://host:port, https://host:port or none'),
+    "Tempo at the collector's own address": (
+        ["--tempo-endpoint", "http://localhost:4318"],
+        'tempo.endpoint = "http://localhost:4318" (--tempo-endpoint): the collector itself listens there, at 127.0.0.1:4318 in otlp.listen, '
+        "and would send to itself; give the backend's address, or another one to otlp.listen"),
     "Tempo without a host": (
         ["--tempo-endpoint", "http://"],
         'tempo.endpoint = "http://" (--tempo-endpoint): allowed is http://host:port, https://host:port or none'),

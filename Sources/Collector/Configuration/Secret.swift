@@ -6,24 +6,24 @@ import Synchronization
 /// `RedisTarget.reread`, `ForwarderOptions.reread`, `ReceiverOptions.rereadBearerToken`.
 ///
 ///     use     the file is read → the new value, which is remembered
-///             it can't be read, is empty, holds no such value, or turns a part of the program off (`none`) →
+///             it can't be read, is empty, holds no such value, or one that takes a restart or breaks a rule →
 ///             the value that was read last, and a report
 final class Secret<Value: Sendable>: Sendable {
     private let file: String
     private let key: Key<Value>
     private let reports: SecretReports
-    private let isOff: @Sendable (Value) -> Bool
+    private let problem: @Sendable (Value) -> String?
     private let last: Mutex<Value>
 
-    /// - Parameter isOff: Returns true for a value that turns off what was on at the start: that takes a restart.
+    /// - Parameter problem: Returns what is wrong with a new value, though the key may have it; nil where nothing is.
     init(
         _ value: Value, file: String, key: Key<Value>, reports: SecretReports,
-        isOff: @escaping @Sendable (Value) -> Bool = { _ in false }
+        problem: @escaping @Sendable (Value) -> String? = { _ in nil }
     ) {
         self.file = file
         self.key = key
         self.reports = reports
-        self.isOff = isOff
+        self.problem = problem
         last = Mutex(value)
     }
 
@@ -47,7 +47,7 @@ final class Secret<Value: Sendable>: Sendable {
         } catch {
             throw ConfigurationProblem("\(key.name)-file \(file): \(error.reasons.joined(separator: "; "))")
         }
-        if isOff(value) { throw ConfigurationProblem("\(key.name)-file \(file): none takes effect at a restart only") }
+        if let problem = problem(value) { throw ConfigurationProblem("\(key.name)-file \(file): \(problem)") }
         return value
     }
 }
@@ -63,11 +63,20 @@ extension Settings {
 
     /// Does the same for a key that may have no value. One that has a value at the start goes on having one.
     func secret<Value>(_ path: KeyPath<KeyTable, Key<Value?>>) -> Secret<Value?>? {
+        secret(path) { _ in nil }
+    }
+
+    /// Does the same where a rule says more of a new value.
+    ///
+    /// - Parameter problem: Returns what is wrong with a new value; nil where nothing is.
+    func secret<Value>(
+        _ path: KeyPath<KeyTable, Key<Value?>>, problem: @escaping @Sendable (Value?) -> String?
+    ) -> Secret<Value?>? {
         let setting = setting(path)
         let isOn = setting.value != nil
         return setting.file.map {
             Secret(setting.value, file: $0, key: KeyTable.shared[keyPath: path], reports: secretReports) {
-                isOn && $0 == nil
+                isOn && $0 == nil ? "none takes effect at a restart only" : problem($0)
             }
         }
     }

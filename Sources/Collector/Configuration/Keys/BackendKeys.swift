@@ -45,6 +45,11 @@ struct BackendKeys: Sendable {
     static func rules(_ path: any Path, tls: any KeyPath<KeyTable, TLSKeys> & Sendable) -> [SettingRule] {
         [
             TLSKeys.keyNeedsCertificate(tls),
+            SettingRule { settings in
+                let endpoint = path.appending(path: \.endpoint)
+                guard let problem = settings[endpoint]?.problem(besideListeners: settings) else { return [] }
+                return [settings.problem(endpoint, is: problem)]
+            },
             // libcurl itself would report the fault of the files with the first request only.
             SettingRule { settings in
                 guard let endpoint = settings[path.appending(path: \.endpoint)], endpoint.url.hasPrefix("https://"),
@@ -80,7 +85,8 @@ extension OTLPBackend? {
         backend.show = { EffectiveConfiguration.redactedURL($0) }
         // A file may turn the endpoint into one with TLS.
         backend.tls = ClientTLS(settings, path, for: endpoint.signal)
-        let (secretURL, secretHeaders) = (settings.secret(endpointPath), settings.secret(headersPath))
+        let secretURL = settings.secret(endpointPath) { $0?.problem(besideListeners: settings) }
+        let secretHeaders = settings.secret(headersPath)
         if secretURL != nil || secretHeaders != nil {
             backend.reread = { [endpoint] in
                 let current = secretURL?.current.map { url -> OTLPEndpoint in
