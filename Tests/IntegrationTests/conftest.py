@@ -10,6 +10,8 @@ from support.hostile import Neighbour
 from support.http_client import ask, post_traces
 from support.otlp_json import JSON
 from support.programs import missing_programs
+from support.redis_server import RedisServer
+from support.status_page import Chromium
 from support.tempo_stub import TempoStub
 
 
@@ -90,7 +92,20 @@ def certificates(tmp_path_factory):
     return Certificates(tmp_path_factory.mktemp("tls") / "certificates")
 
 
+@pytest.fixture
+def redis(tmp_path):
+    """An empty Redis, with a client of it."""
+    with RedisServer(tmp_path / "redis") as server, server.client() as client:
+        yield server, client
+
+
 # --- What the tests of a file share ----------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def chromium():
+    with Chromium() as chromium:
+        yield chromium
 
 
 @pytest.fixture(scope="module")

@@ -5,17 +5,10 @@ import time
 import pytest
 
 from support.deadline import eventually
-from support.redis_server import RedisServer
 
 # Ten samples of the look-ahead and two scrapes, at the defaults, and what a loaded machine adds.
 SETTLED_SECONDS = 16
 MEASURED_SECONDS = 10
-
-
-@pytest.fixture
-def redis(tmp_path):
-    with RedisServer(tmp_path / "redis") as server, server.client() as client:
-        yield server, client
 
 
 def commands_per_second(client, seconds: float = MEASURED_SECONDS) -> float:

@@ -9,17 +9,10 @@ from support import asynq_messages
 from support.collector import run_once
 from support.deadline import eventually, holds_for
 from support.redis_proxy import RedisProxy
-from support.redis_server import RedisServer
 from support.scrapes import after_scrapes, errors
 
 ZEROS = {"pending": 0, "oldest_wait_seconds": 0, "wait_p95_seconds": 0, "desired_workers": 0}
 SERVER = "asynq:servers:{h:1:s}"
-
-
-@pytest.fixture
-def redis(tmp_path):
-    with RedisServer(tmp_path / "redis") as server, server.client() as client:
-        yield server, client
 
 
 def beat(client, *queues: str, server: str = SERVER, seconds: int = 60) -> None:

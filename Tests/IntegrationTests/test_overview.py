@@ -10,16 +10,9 @@ import pytest
 from support.asynq_messages import scheduler_entry, server_info
 from support.deadline import eventually
 from support.otlp import numbered_request
-from support.redis_server import RedisServer
 from support.scrapes import logged
 
 STATES = ("pending", "active", "scheduled", "retry", "archived", "completed", "aggregating")
-
-
-@pytest.fixture
-def redis(tmp_path):
-    with RedisServer(tmp_path / "redis") as server, server.client() as client:
-        yield server, client
 
 
 def start(start_collector, server, **options):

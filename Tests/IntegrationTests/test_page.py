@@ -20,12 +20,6 @@ def demo():
         yield demo
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with Chromium() as chromium:
-        yield chromium
-
-
 @pytest.fixture
 def opened(chromium, demo):
     """Opens a page of the demo; it must not have had a problem by the end of the test."""

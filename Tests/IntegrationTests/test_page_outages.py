@@ -26,12 +26,6 @@ Date = class extends Right {
 """
 
 
-@pytest.fixture(scope="module")
-def chromium():
-    with Chromium() as chromium:
-        yield chromium
-
-
 @pytest.fixture
 def redis(tmp_path):
     with RedisServer(tmp_path / "redis") as server:

@@ -11,7 +11,7 @@ from support.collector import Collector
 from support.deadline import eventually, fast_enough
 from support.redis_server import RedisServer
 from support.stack import AsynqQueue
-from support.status_page import DESKTOP, PHONE, Chromium
+from support.status_page import DESKTOP, PHONE
 
 QUEUES = 5_000
 FIRST_PAINT_SECONDS_MAX = 1
@@ -34,12 +34,6 @@ HOSTILE += BLANK
 SHOWN = {"\0": "\\x00", "\n": "\\x0A", "\u200b": "\\u{200B}", "\ufeff": "\\u{FEFF}", "\u2028": "\\u{2028}", "\x85": "\\u{85}",
          "\u200d": "\\u{200D}"}
 BLANK_SHOWN = {name: f"\\u{{{ord(name):X}}}" for name in BLANK}
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with Chromium() as chromium:
-        yield chromium
 
 
 @pytest.fixture(scope="module")

@@ -13,21 +13,9 @@ from support.otlp import numbered_request
 from support.ports import free_port
 from support.redis_server import RedisServer
 from support.stack import AsynqQueue
-from support.status_page import DESKTOP, PHONE, Chromium
+from support.status_page import DESKTOP, PHONE
 
 AN_HOUR = 3600
-
-
-@pytest.fixture(scope="module")
-def chromium():
-    with Chromium() as chromium:
-        yield chromium
-
-
-@pytest.fixture
-def redis(tmp_path):
-    with RedisServer(tmp_path / "redis") as server, server.client() as client:
-        yield server, client
 
 
 def base(collector: Collector) -> str:

@@ -22,12 +22,6 @@ SAMPLED, IS_REMOTE = 1, 0x300
 
 
 @pytest.fixture
-def redis(tmp_path):
-    with RedisServer(tmp_path / "redis") as server, server.client() as client:
-        yield server, client
-
-
-@pytest.fixture
 def collector(start_collector, redis, tempo):
     return started(start_collector, redis[0], tempo)
 
