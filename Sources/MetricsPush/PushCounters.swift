@@ -7,7 +7,7 @@ private let pushSecondsBounds = HistogramBounds(ascending: 0.005, 0.01, 0.025, 0
 
 /// The results of pushes since the start, at one moment.
 package struct PushStatistics: Sendable {
-    /// The requests by HTTP status, or by what broke the connection.
+    /// The requests by HTTP status, by what broke the connection, or `rejected`.
     package fileprivate(set) var requests: [String: UInt64] = [:]
     /// The number of requests that were not accepted.
     package fileprivate(set) var failedRequests: UInt64 = 0
@@ -16,9 +16,9 @@ package struct PushStatistics: Sendable {
     /// The number of data points that the backend left out of what it accepted.
     package fileprivate(set) var rejectedPoints: UInt64 = 0
     package fileprivate(set) var lastSuccess: WallTime?
-    /// The reason why the last push failed; nil where it succeeded.
+    /// The reason why the last push was not accepted, or not with all of its data points; nil where it was.
     package fileprivate(set) var lastFailure: String?
-    /// True if the backend accepted a part of the last push that failed.
+    /// True if the backend accepted a part of such a push.
     package fileprivate(set) var isPartlyAccepted = false
 
     package init() {}
@@ -45,14 +45,16 @@ package final class PushCounters: Sendable {
         }
     }
 
-    /// Records that a push was accepted as a whole.
+    /// Records that the backend accepted all requests of a push.
     ///
-    /// - Parameter time: when it began.
-    func recordCompletePush(at time: WallTime) {
+    /// - Parameters:
+    ///   - time: The time when it began.
+    ///   - rejection: What the backend said of data points that it left out; nil where it took all of them.
+    func recordCompletePush(at time: WallTime, rejection: String? = nil) {
         values.withLock { values in
             values.lastSuccess = time
-            values.lastFailure = nil
-            values.isPartlyAccepted = false
+            values.lastFailure = rejection
+            values.isPartlyAccepted = rejection != nil
         }
     }
 
@@ -61,11 +63,14 @@ package final class PushCounters: Sendable {
         values.withLock { $0.isPartlyAccepted = isPartlyAccepted }
     }
 
-    /// - Parameter seconds: The time of the request; nil where nothing was sent.
-    func recordFailure(code: String, seconds: Double?, reason: String) {
+    /// - Parameters:
+    ///   - seconds: The time of the request; nil where nothing was sent.
+    ///   - rejectedPoints: The data points of a request that was answered with success, and of which none was accepted.
+    func recordFailure(code: String, seconds: Double?, rejectedPoints: Int = 0, reason: String) {
         values.withLock { values in
             values.requests[code, default: 0] += 1
             values.failedRequests += 1
+            values.rejectedPoints = values.rejectedPoints.addingSaturated(UInt64(clamping: rejectedPoints))
             if let seconds { values.durations.observe(seconds) }
             values.lastFailure = reason
         }

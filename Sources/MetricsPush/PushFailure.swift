@@ -32,11 +32,18 @@ enum PushOutcome: Equatable {
     case failed(PushFailure)
 
     /// - Parameters:
+    ///   - points: The number of data points of the request. Where the backend rejects as many, it has accepted nothing.
     ///   - isRateLimit: True for the status 429: whatever its words, no request may follow.
     ///   - retryAfterSeconds: The pause that the backend asks for, with whatever outcome.
-    init(_ outcome: OTLPOutcome, isRateLimit: Bool = false, retryAfterSeconds: UInt64 = 0) {
+    init(
+        _ outcome: OTLPOutcome, points: Int = .max, isRateLimit: Bool = false, retryAfterSeconds: UInt64 = 0
+    ) {
         var failure: PushFailure
         switch outcome {
+        case .accepted(let rejected, let message) where rejected > 0 && rejected >= points:
+            let words = message.isEmpty ? "" : ": " + message
+            failure = Self.failure(.refused, "the backend rejects every data point" + words)
+            failure.isOfOneRequest = true
         case .accepted(let rejected, let message):
             self = .accepted(rejectedPoints: rejected, message: message)
             return

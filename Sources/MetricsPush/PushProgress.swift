@@ -14,6 +14,8 @@ struct PushProgress: ~Copyable {
     private var isComplete = true
     /// True once the backend has accepted a request of the push under way.
     private var isPartlyAccepted = false
+    /// What the backend said of data points of the push under way that it left out; nil where it has taken all.
+    private var rejection: String?
 
     private enum Ending {
         case accepted
@@ -35,7 +37,7 @@ struct PushProgress: ~Copyable {
 
     mutating func beginPush(_ chunks: FamilyChunks, at time: WallTime) {
         contents.beginPush(chunks, at: time)
-        (isComplete, isPartlyAccepted) = (true, false)
+        (isComplete, isPartlyAccepted, rejection) = (true, false, nil)
     }
 
     /// Returns the next request of the push; nil if it has none left.
@@ -71,16 +73,24 @@ struct PushProgress: ~Copyable {
         }
         let seconds = now.seconds(since: sentAt)
         let outcome = OTLPOutcome.of(answer, for: .metrics)
-        let code = answer.code(outcome)
-        switch PushOutcome(outcome, isRateLimit: answer.isRateLimit, retryAfterSeconds: answer.retryAfterSeconds) {
+        let result = PushOutcome(
+            outcome, points: contents.pointCount, isRateLimit: answer.isRateLimit,
+            retryAfterSeconds: answer.retryAfterSeconds)
+        switch result {
         case .accepted(let claimed, let message):
-            let rejectedPoints = min(max(0, claimed), contents.pointCount)
-            counters.recordSuccess(code: code, seconds: seconds, rejectedPoints: rejectedPoints)
+            let rejectedPoints = max(0, claimed)
+            counters.recordSuccess(code: answer.code(outcome), seconds: seconds, rejectedPoints: rejectedPoints)
             log.recordRemark(rejectedPoints: rejectedPoints, message: message, at: now)
+            if rejectedPoints > 0 {
+                rejection = "\(rejectedPoints) data points rejected" + (message.isEmpty ? "" : ": " + message)
+            }
             return .accepted
         case .failed(let failure):
+            var (code, rejectedPoints) = (answer.code(outcome), 0)
+            if case .accepted = outcome { (code, rejectedPoints) = ("rejected", contents.pointCount) }
             schedule.pause(failure.pause, at: now)
-            counters.recordFailure(code: code, seconds: seconds, reason: failure.reason)
+            counters.recordFailure(
+                code: code, seconds: seconds, rejectedPoints: rejectedPoints, reason: failure.reason)
             log.recordFailure(failure, code: code, at: now)
             return failure.isOfOneRequest ? .refused : .failed
         }
@@ -90,7 +100,7 @@ struct PushProgress: ~Copyable {
     mutating func endPush(at now: MonotonicTime) {
         let began = contents.endPush(isAcknowledged: isComplete)
         if isComplete {
-            counters.recordCompletePush(at: began)
+            counters.recordCompletePush(at: began, rejection: rejection)
             log.recordCompletePush(at: now)
         } else {
             counters.recordFailedPush(isPartlyAccepted: isPartlyAccepted)

@@ -115,10 +115,13 @@ struct RulesTests {
                 "AsynqForwardingFails", "[",
                 [Thresholds.requestWindow.inSeconds, Thresholds.requestWindow.inSeconds]
             ),
-            ("AsynqMetricsNotPushed", "> ", [Thresholds.failedRequests, 0, 0]),
+            ("AsynqMetricsNotPushed", "> ", [Thresholds.failedRequests, 0, 0, 0]),
             (
                 "AsynqMetricsNotPushed", "[",
-                [Thresholds.requestWindow.inSeconds, Thresholds.requestWindow.inSeconds, 1800]
+                [
+                    Thresholds.requestWindow.inSeconds, Thresholds.requestWindow.inSeconds, 1800,
+                    Thresholds.requestWindow.inSeconds,
+                ]
             ),
             ("AsynqRedisMemoryNearLimit", " > ", [0, Thresholds.redisMemory]),
             ("AsynqRedisEvictingKeys", "[", [Thresholds.events.inSeconds]),

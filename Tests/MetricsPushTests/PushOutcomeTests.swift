@@ -24,6 +24,16 @@ struct PushOutcomeTests {
     @Test("Whatever passes is left to the next push, not before the backend asks for it")
     func passing() {
         #expect(PushOutcome(.accepted(rejected: 3, message: "old")) == .accepted(rejectedPoints: 3, message: "old"))
+        #expect(
+            PushOutcome(.accepted(rejected: 3, message: ""), points: 4) == .accepted(rejectedPoints: 3, message: ""))
+        #expect(
+            PushOutcome(.accepted(rejected: 0, message: ""), points: 0) == .accepted(rejectedPoints: 0, message: ""))
+        for rejected in [4, 5] {
+            let refused = PushFailure(
+                kind: .refused, reason: "the backend rejects every data point: old", isOfOneRequest: true)
+            #expect(
+                PushOutcome(.accepted(rejected: rejected, message: "old"), points: 4) == .failed(refused))
+        }
         let busy = failure(.retry(afterSeconds: 7, reason: "429"))
         #expect(busy == PushFailure(kind: .passing, reason: "429", retryAfterSeconds: 7))
         #expect(failure(.doubtful(afterSeconds: 2, reason: "502", isAnswer: false))?.retryAfterSeconds == 2)

@@ -140,6 +140,29 @@ struct PushProgressTests {
         let found = pushes.counters.statistics
         #expect(found.rejectedPoints == 3 && found.lastSuccess == WallTime(seconds: 105))
         #expect(pushes.lines == ["the backend took a push of metrics but for some data points"])
+        #expect(
+            found.lastFailure == "3 data points rejected: old" && found.isPartlyAccepted && found.failedRequests == 0)
+        _ = pushes.push([Pushes.answer(200)], at: 35)
+        #expect(pushes.counters.statistics.lastFailure == nil && !pushes.counters.statistics.isPartlyAccepted)
+    }
+
+    @Test(
+        "A request of which the backend rejects every data point is no success, however many it claims",
+        arguments: [[0x08, 0x7F], [0x08, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F]] as [[UInt8]])
+    func allRejected(count: [UInt8]) throws {
+        var pushes = try Pushes(series: 5)
+        var answer = Pushes.answer(200)
+        answer.body = [0x0A, UInt8(count.count + 5)] + count + [0x12, 3] + Array("old".utf8)
+        answer.contentType = "application/x-protobuf"
+        for second in [5, 35] as [Int64] {
+            #expect(pushes.push([answer], at: second).isWhole)
+        }
+        let found = pushes.counters.statistics
+        #expect(found.lastSuccess == nil && found.requests == ["rejected": 2] && found.failedRequests == 2)
+        #expect(found.lastFailure == "the backend rejects every data point: old" && !found.isPartlyAccepted)
+        let points = found.rejectedPoints
+        #expect(points >= 10 && points < 100 && points % 2 == 0, "\(points)")
+        #expect(pushes.lines == ["the backend does not take these metrics"])
     }
 
     @Test("Retry-After moves the next push, and the last one; an answer without it moves none")
