@@ -147,13 +147,13 @@ package final class CurlTransfer {
     /// Returns the answer, once libcurl says that the request is done with `result`.
     package func answer(_ result: CURLcode) -> OTLPAnswer {
         var answer = OTLPAnswer()
-        guard result == CURLE_OK || result == CURLE_WRITE_ERROR && isAnswerCut else {
+        guard result == CURLE_OK || result == CURLE_WRITE_ERROR && isAnswerCut || isRefusal(result) else {
             answer.failure = failure(result)
             return answer
         }
         answer.status = number(CURLINFO_RESPONSE_CODE)
         answer.body = answerBody
-        answer.isCut = isAnswerCut
+        answer.isCut = isAnswerCut || result != CURLE_OK
         answer.contentType = text(CURLINFO_CONTENT_TYPE)
         answer.retryAfterSeconds = retryAfterSeconds
         answer.proxyVariable = proxy?.variable
@@ -166,6 +166,14 @@ package final class CurlTransfer {
         }
         if proxy == nil { answer.lastAddress = LastAddress(endpoint: endpoint, address: text(CURLINFO_PRIMARY_IP)) }
         return answer
+    }
+
+    /// Returns true where the body of an answer did not come to its end, but the status says enough: too many requests, or a fault of the
+    /// backend. What other statuses mean, the body tells.
+    private func isRefusal(_ result: CURLcode) -> Bool {
+        let status = number(CURLINFO_RESPONSE_CODE)
+        let isOfBackend = [0, 200].contains(number(CURLINFO_HTTP_CONNECTCODE))
+        return result != CURLE_OUT_OF_MEMORY && isOfBackend && (status == 429 || (500..<600).contains(status))
     }
 
     private var retryAfterSeconds: UInt64 {

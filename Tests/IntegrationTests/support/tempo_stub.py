@@ -312,8 +312,9 @@ class _Handler(BaseHTTPRequestHandler):
         body = self._body()
         status, headers, answer = self.server.stub.take(
             self.path, self.command, self.headers, body, self.client_address[:2])
-        head = [f"HTTP/1.1 {status} stub", f"Content-Length: {len(answer)}"]
-        head += [f"{name}: {value}" for name, value in headers.items()]
+        # An answer with a larger Content-Length than its own breaks off, or hangs.
+        head = [f"HTTP/1.1 {status} stub"] + [f"{name}: {value}" for name, value in ({"Content-Length": len(answer)} | headers).items()]
+        self.close_connection = headers.get("Connection") == "close"
         self.wfile.write("\r\n".join(head).encode() + b"\r\n\r\n" + (b"" if self.command == "HEAD" else answer))
 
     do_GET = do_PUT = do_DELETE = do_HEAD = do_POST
