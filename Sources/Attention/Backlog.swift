@@ -24,7 +24,7 @@ package struct Backlog: Sendable, Equatable {
         let start = minute.flatMap { $0.seconds > 0 ? $0 : nil } ?? earliest
         growthPerSecond = (now - start.value) / start.seconds
         growth = now - earliest.value
-        pending = Int64(now)
+        pending = Int64(Int(saturating: now))
     }
 
     /// The future of a backlog at the rate of the last minute.

@@ -105,10 +105,10 @@ struct QueueView {
             Double($0) > Thresholds.leastRetries && (risen ?? 0) > Thresholds.retryGrowth * Double($0)
         }
         findings.judge(.retryBacklogGrowing, of: queue.name, holds: grows) { _ in
-            "\(name): \(humanCount(retry ?? 0, "task")) wait for a retry, \(humanCount(Int(risen ?? 0))) more than "
+            "\(name): \(humanCount(retry ?? 0, "task")) wait for a retry, \(humanCount(Int(saturating: risen ?? 0))) more than "
                 + "\(humanSpan(before?.seconds ?? 0)) ago"
         }
-        let deaths = history.sum(.deadLettered, of: queue.name, over: Thresholds.events).map { Int($0.rounded()) }
+        let deaths = history.sum(.deadLettered, of: queue.name, over: Thresholds.events).map { Int(saturating: $0) }
         findings.judge(.deadLetters, of: queue.name, holds: deaths.map { $0 > 0 } ?? false) { _ in
             // Dead letters are counted since the collector started, however late the queue is seen first.
             let observed = history.observed(within: Thresholds.events)
@@ -127,7 +127,7 @@ struct QueueView {
         findings.judge(.failureRatioHigh, of: queue.name, holds: isHigh) { _ in
             "\(name): \(humanShare((failed ?? 0) / (ended ?? 1))) of the attempts of the last "
                 + "\(span(observed(within: Thresholds.failureWindow))) failed "
-                + "(\(humanCount(Int((failed ?? 0).rounded()))) of \(humanCount(Int((ended ?? 0).rounded()))))"
+                + "(\(humanCount(Int(saturating: failed ?? 0))) of \(humanCount(Int(saturating: ended ?? 0))))"
         }
     }
 

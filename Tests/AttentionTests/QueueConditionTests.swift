@@ -20,6 +20,27 @@ struct QueueConditionTests {
         #expect(troubles.isEmpty)
     }
 
+    @Test(
+        "Numbers as large as their type end nothing, and what is told of them is finite", arguments: TaskState.allCases)
+    func largest(state: TaskState) {
+        for before in [0, Int64.max] {
+            var scene = Scene()
+            let troubles = scene.run(seconds: 900) { snapshot, second in
+                snapshot.add("emails") { queue in
+                    let isLate = second >= 450
+                    queue.size[state] = isLate ? .max : before
+                    queue.overdue[state] = isLate ? .max : before
+                    (queue.processed, queue.completed, queue.failed) = isLate ? (.max, .max, .max) : (0, 0, 0)
+                    queue.deadLettered = isLate ? .max : 0
+                    (queue.groups, queue.orphaned, queue.memoryBytes) = (.max, .max, .max)
+                    (queue.latencyNanoseconds, queue.unreadDeadLetters) = (.max, .max)
+                }
+                snapshot.serve()
+            }
+            #expect(!troubles.isEmpty)
+        }
+    }
+
     @Test("A name can't break out of its sentence")
     mutating func hostileName() {
         let troubles = scene.run(seconds: 5) { snapshot, _ in
