@@ -51,7 +51,7 @@ enum PushedResource {
     ]
 
     /// Returns the attributes. `service.instance.id` is the host and the port of the page, as the label `instance` is
-    /// where Prometheus scrapes. Without a port, a checksum of `places` tells collectors of one host apart. A host that
+    /// where Prometheus scrapes, with the page's address between them if it is an unusual one. Without a port, a checksum of `places` tells collectors of one host apart. A host that
     /// calls itself localhost, as containers of Cloud Run do, says nothing: there, each process has a number of its own.
     ///
     /// - Parameter places: What no other collector of the host has at the same time.
@@ -68,10 +68,21 @@ enum PushedResource {
     }
 
     private static func instance(_ host: String, _ listen: [ListenAddress], _ places: [String]) -> String {
-        if let port = listen.lazy.compactMap(\.port).first(where: { $0 != 0 }) { return "\(host):\(port)" }
+        for address in listen {
+            guard let port = address.port, port != 0 else { continue }
+            return "\(host)\(literal(address).map { "-" + $0 } ?? ""):\(port)"
+        }
         if places.isEmpty { return "\(host)-\(randomID)" }
         let checksum = Array(places.joined(separator: "\n").utf8).withUnsafeBytes { crc32c($0) }
         return "\(host)-\(Hex.text(UInt64(checksum), digits: 8))"
+    }
+
+    /// Returns the address that a page has in place of the usual ones, because another collector may have the same port at another
+    /// address of the host.
+    private static func literal(_ address: ListenAddress) -> String? {
+        guard case .tcp(let host, _) = address, IPAddress(host) != nil, !["127.0.0.1", "0.0.0.0", "::"].contains(host)
+        else { return nil }
+        return host.contains(":") ? "[\(host)]" : host
     }
 
     private static var randomID: String {

@@ -69,4 +69,14 @@ struct PushedNamesTests {
         #expect(ids[0] == Self.id("web-1", [], ["/spool"]))
         #expect(Self.id("localhoster", [.anyAddress(port: 1)], []) == "localhoster:1")
     }
+
+    @Test("Collectors with one port at several addresses of a host are told apart")
+    func addresses() {
+        for (host, id) in [
+            ("127.0.0.1", "h:9876"), ("0.0.0.0", "h:9876"), ("::", "h:9876"), ("localhost", "h:9876"),
+            ("127.0.0.2", "h-127.0.0.2:9876"), ("10.1.2.3", "h-10.1.2.3:9876"), ("::1", "h-[::1]:9876"),
+        ] {
+            #expect(Self.id("h", [.unix(path: "/x"), .tcp(host: host, port: 9876)], ["/spool"]) == id)
+        }
+    }
 }

@@ -287,6 +287,36 @@ def test_retry_after_of_any_refusal_is_heeded_and_told(status, body, start, stub
     assert float(told["pause_seconds"]) == 3
 
 
+@pytest.mark.parametrize("status", [429, 500, 503])
+@pytest.mark.parametrize("ends", [{"Connection": "close"}, {}])
+def test_the_status_and_the_pause_of_an_answer_that_breaks_off_or_hangs_count(status, ends, start, stub):
+    stub.answer(status, {"Retry-After": "3", "Content-Length": "500"} | ends, times=1, body=b"quo")
+    collector = start(metrics__push__timeout="500ms")
+    eventually("the push after the pause", lambda: stub.pushes)
+    first, second = stub.requests[:2]
+    assert second.arrived - first.arrived >= 2.9
+    assert codes(collector)[str(status)] == 1
+
+
+@pytest.mark.parametrize("ends", [{"Connection": "close"}, {}])
+def test_an_answer_of_success_that_breaks_off_or_hangs_is_none(ends, start, stub):
+    stub.answer(200, {"Content-Length": "500"} | ends, body=b"")
+    collector = start(metrics__push__timeout="500ms")
+    eventually("it fails", lambda: codes(collector).get("broken" if ends else "timeout"))
+    assert "200" not in codes(collector)
+
+
+def test_a_backend_that_rejects_every_point_has_accepted_nothing(start, stub):
+    # ExportMetricsPartialSuccess { 1 rejected_data_points: 1,000,000, 2 error_message }
+    stub.answer(200, body=b"\x0a\x0d\x08\xc0\x84\x3d\x12\x07too old")
+    collector = start()
+    told = eventually("it is told", lambda: lines(collector, "does not take"))
+    assert "rejects every data point" in told[0]["reason"]
+    page = collector.metrics()
+    assert set(codes(collector)) == {"rejected"} and page.sum("asynq_collector_push_rejected_points_total") > 100
+    assert not page.has("asynq_collector_push_last_success_timestamp_seconds")
+
+
 @pytest.mark.parametrize("seconds", ["1800", "9223372036854775807", "9223372036854775808", "99999999999999999999999"])
 def test_a_long_pause_is_told_and_heeded(seconds, start, stub):
     stub.answer(429, {"Retry-After": seconds})
