@@ -63,7 +63,67 @@ struct ConfigurationFileTests {
             ("metrics:\n  listen: [::]:4318\n", "line 2: metrics.listen: a value that begins with [ stands in quotes"),
             ("otlp: {listen: [::]:4318}", "line 1: otlp.listen: a value that begins with [ stands in quotes"),
             ("otlp.listen: *:1,*:2", "line 1: otlp.listen: a value that begins with * stands in quotes"),
-            ("otlp:\n  listen:\n    - *:1\n    - x", "line 3: a value that begins with * stands in quotes"),
+            (
+                "otlp:\n  listen:\n    - *:1\n    - x",
+                "line 3: otlp.listen: a value that begins with * stands in quotes"
+            ),
+            ("otlp:\n  listen:\n  - x\n  - *:1", "line 4: otlp.listen: a value that begins with * stands in quotes"),
+            ("otlp:\n  listen: [*:4318]\n", "line 2: otlp.listen: what begins with * stands in quotes"),
+            ("otlp: {listen: [x, *:1]}\n", "line 1: otlp.listen: what begins with * stands in quotes"),
+            (
+                "otlp:\n  cors:\n    allowed-origins: [*]\n",
+                "line 3: otlp.cors.allowed-origins: what begins with * stands in quotes"
+            ),
+            (
+                "tempo:\n  headers: {Authorization: Bearer hush, X: @hush}\n",
+                "line 2: tempo.headers: what begins with @ stands in quotes"
+            ),
+            (
+                "otlp:\n  listen:\n    - [::]:4318\n",
+                "line 3: otlp.listen: an item of a list is plain text; one that begins with [ or {, or holds a colon and a blank, stands in quotes"
+            ),
+            (
+                "redis:\n  queues:\n    include:\n      - [a-z]+\n",
+                "line 4: redis.queues.include: an item of a list is plain text; one that begins with [ or {, or holds a colon and a blank, stands in quotes"
+            ),
+            (
+                "redis:\n  queues:\n    include:\n      - a: b\n",
+                "line 4: redis.queues.include: an item of a list is plain text; one that begins with [ or {, or holds a colon and a blank, stands in quotes"
+            ),
+            (
+                "tempo:\n  headers:\n    - Authorization: Bearer hush\n",
+                "line 3: tempo.headers: an item of a list is NAME=VALUE; one that begins with [ or {, or holds a colon and a blank, stands in quotes"
+            ),
+            (
+                "tempo:\n  headers:\n    X-Key: @hush\n",
+                "line 3: tempo.headers: a value that begins with @ stands in quotes"
+            ),
+            (
+                "metrics:\n  push:\n    headers:\n      A: b\n      X-Key: `hush`\n",
+                "line 5: metrics.push.headers: a value that begins with ` stands in quotes"
+            ),
+            (
+                "metrics.push.resource:\n  env: %hush\n",
+                "line 2: metrics.push.resource: a value that begins with % stands in quotes"
+            ),
+            (
+                "tempo:\n  headers:\n    Authorization: Basic ab: hush\n",
+                "line 3: tempo.headers: a value that holds a colon and a blank stands in quotes"
+            ),
+            (
+                "{\"redis\": {\"password\": @hush}}",
+                "line 1: redis.password: a value that begins with @ stands in quotes"
+            ),
+            ("'redis':\n  'url': @hush\n", "line 2: redis.url: a value that begins with @ stands in quotes"),
+            (
+                "redis:\n  password: \"hush\n  url: none\ntempo:\n  endpoint: \"http://x:1\"\n",
+                "line 2: redis.password: a quote is not closed"
+            ),
+            (
+                "redis:\n  password: 'hush\nlog:\n  format: 'json'\n",
+                "line 2: redis.password: a quote is not closed"
+            ),
+            ("redis:\n  url: none\nlog:\n  level: \"a\u{01}b\"\n", "line 4: control characters are not allowed"),
             (
                 "redis:\n  # x\n\n  password: @hush",
                 "line 4: redis.password: a value that begins with @ stands in quotes"
@@ -109,12 +169,26 @@ struct ConfigurationFileTests {
                 "redis:\n  tls:\n    ca-file: @x",
                 "line 3: redis.tls.ca-file: a value that begins with @ stands in quotes"
             ),
-            ("redis:\n  hush: @x\n", "line 2: found character that cannot start any token"),
-            ("redis:\n  url: redis://a\n interval: 5s\n", "line 3: did not find expected key"),
+            ("redis:\n  hush: @x\n", "line 2: a value that begins with @, %, ` or a tab stands in quotes"),
+            (
+                "redis:\n  url: redis://a\n interval: 5s\n",
+                "line 3: no key where one is expected: a line begins in another column than the keys above it, or a value needs quotes"
+            ),
+            (
+                "redis:\n  url: none\n   interval: 5s\n",
+                "line 3: a colon and a blank where no key can stand: a line is indented further than the keys above it, or a value needs quotes"
+            ),
         ])
     func words(text: String, problem: String) throws {
         let found = try problems(yaml: text)
         #expect(found.count == 1 && found[0].drop { $0 != ":" } == ": \(problem)", "\(found)")
+    }
+
+    @Test("The reason of a fault in a long line is found in a time that grows with the line")
+    func longLine() throws {
+        let pairs = (0..<40_000).map { "\"a\($0)\" : 1" }.joined(separator: ";")
+        let found = try problems(yaml: "{" + pairs + "\n")
+        #expect(found.count == 1 && found[0].contains("line 1"), "\(found)")
     }
 
     @Test("A list of regular expressions matches what any of them matches; each is checked by itself")
@@ -132,7 +206,7 @@ struct ConfigurationFileTests {
         #expect(isAccepted)
         for (list, part) in [
             ("[\"(\"]", "("), ("['a)', '(b']", "a): "), ("[a, '']", "empty"), ("['', a]", "empty"),
-            ("[a, [b]]", "plain values"),
+            ("[a, [b]]", "plain text"),
         ] {
             let found = try problems(yaml: "redis: {queues: {include: \(list)}}")
             #expect(found.count == 1 && found[0].contains(part), "\(found)")

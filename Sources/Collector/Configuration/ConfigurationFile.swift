@@ -120,7 +120,7 @@ enum ConfigurationFile {
                     add(name, value.text, .null(problem: noValue(value)), line: key.line)
                 case YAML_SCALAR_EVENT: add(name, value.text, .scalar, line: value.line)
                 case YAML_SEQUENCE_START_EVENT:
-                    let items = try readSequence(ofPairs: isPairs)
+                    let items = try readSequence(of: name, isOfPairs: isPairs)
                     add(
                         name, items.joined(separator: ","), .sequence(items, isInBrackets: value.isInBrackets),
                         line: value.line)
@@ -147,7 +147,10 @@ enum ConfigurationFile {
                 if name.type == YAML_MAPPING_END_EVENT { return pairs.joined(separator: ",") }
                 let value = try next()
                 guard name.type == YAML_SCALAR_EVENT && value.type == YAML_SCALAR_EVENT else {
-                    throw Unreadable(problem: "line \(name.line): \(key) holds names and plain values")
+                    throw Unreadable(
+                        problem:
+                            "line \(name.line): \(key) holds names and plain values; one that begins with [ or { stands in quotes"
+                    )
                 }
                 guard names.contains(name.text) else {
                     // It is not shown: it may be a secret that stands where its name belongs.
@@ -163,13 +166,18 @@ enum ConfigurationFile {
             }
         }
 
-        private func readSequence(ofPairs isPairs: Bool) throws(Unreadable) -> [String] {
+        private func readSequence(of key: String, isOfPairs isPairs: Bool) throws(Unreadable) -> [String] {
             var parts: [String] = []
             while true {
                 let event = try next()
                 if event.type == YAML_SEQUENCE_END_EVENT { return parts }
                 guard event.type == YAML_SCALAR_EVENT else {
-                    throw Unreadable(problem: "line \(event.line): a list here holds plain values")
+                    // Another name may hold a part of a secret.
+                    let prefix = KeyTable.all.contains { $0.name == key } ? "\(key): " : ""
+                    throw Unreadable(
+                        problem:
+                            "line \(event.line): \(prefix)an item of a list is \(isPairs ? "NAME=VALUE" : "plain text"); one that "
+                            + "begins with [ or {, or holds a colon and a blank, stands in quotes")
                 }
                 if event.isNull || isPairs && event.isPairNull {
                     throw Unreadable(problem: "line \(event.line): an item \(noValue(event))")

@@ -7,7 +7,12 @@
 enum UnknownName {
     /// Returns the characters that a name may have, from the beginning on: letters, digits, and any of `-_.`
     static func prefix(of given: String) -> String {
-        String(given.prefix { $0.isLetter || $0.isNumber || "-_.".contains($0) })
+        String(given.prefix(while: isPart))
+    }
+
+    /// Returns true for a character that names have.
+    static func isPart(_ character: Character) -> Bool {
+        character.isLetter || character.isNumber || "-_.".contains(character)
     }
 
     /// Returns true for the name of a secret, however it is spelled.

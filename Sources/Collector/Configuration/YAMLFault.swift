@@ -6,12 +6,15 @@ import CYAML
 ///     password: ab: cd        redis.password: a value that holds a colon and a blank stands in quotes
 ///     password: [hush         redis.password: a [ is not closed; a value that begins with [ stands in quotes
 ///     password: 'it's'        redis.password: a ' within single quotes is written ''
+///     listen: [*:4318]        otlp.listen: what begins with * stands in quotes
 ///     password:hush           a blank is missing behind the colon
 ///
 /// No part of a value is shown but its first character, which means something to YAML.
 struct YAMLFault {
     /// The characters that a plain value can't begin with.
     private static let signs = "*&!@%`[]{}|>,?-"
+    /// The longest line that is looked at.
+    private static let maxLineCharacters = 4096
 
     private let lines: [[Character]]
     private let parser: yaml_parser_t
@@ -25,11 +28,28 @@ struct YAMLFault {
         let lines = String(decoding: bytes, as: UTF8.self)
             .split(omittingEmptySubsequences: false) { ["\n", "\r\n", "\r"].contains($0) }.map { Array($0) }
         let fault = YAMLFault(lines: lines, parser: parser)
-        let (line, problem) = fault.advice ?? (Int(parser.problem_mark.line), fault.words)
+        if parser.error == YAML_READER_ERROR {
+            // It reads ahead, and has no line yet.
+            let before = bytes.prefix(parser.problem_offset)
+            return "line \(before.count { $0 == UInt8(ascii: "\n") } + 1): \(fault.words)"
+        }
+        let (line, problem) = fault.advice ?? (Int(parser.problem_mark.line), fault.plainWords)
         return "line \(line + 1): \(problem)"
     }
 
     private var words: String { parser.problem.map { String(cString: $0) } ?? "not YAML" }
+
+    /// What is wrong where nothing is known of the value.
+    private var plainWords: String {
+        switch words {
+        case "mapping values are not allowed in this context":
+            "a colon and a blank where no key can stand: a line is indented further than the keys above it, or a value needs quotes"
+        case "did not find expected key", "did not find expected <document start>":
+            "no key where one is expected: a line begins in another column than the keys above it, or a value needs quotes"
+        case "found character that cannot start any token": "a value that begins with @, %, ` or a tab stands in quotes"
+        case let words: words
+        }
+    }
 
     /// What to write instead, with the number of the line from 0 on; nil where the line does not tell.
     private var advice: (line: Int, text: String)? {
@@ -43,6 +63,10 @@ struct YAMLFault {
             }
         }
         if isTab(at: problem.column, ofLine: problem.line) { return (problem.line, "a tab; indent with blanks") }
+        if let open = unclosedQuote(before: problem) { return (open.line, open.value.prefix + "a quote is not closed") }
+        if let item = itemSign(at: problem), let value = value(at: item.column, ofLine: problem.line) {
+            return (problem.line, value.prefix + "what begins with \(item.sign) stands in quotes")
+        }
         if let value = value(at: problem.column, ofLine: problem.line), let text = advice(on: value, problem) {
             return (problem.line, value.prefix + text)
         }
@@ -52,6 +76,36 @@ struct YAMLFault {
             return (before, "a blank is missing behind the colon")
         }
         return nil
+    }
+
+    /// Returns the value in a line above whose quote is closed by the opening quote of this one; nil where the fault is another.
+    private func unclosedQuote(before problem: (line: Int, column: Int)) -> (line: Int, value: Value)? {
+        guard let value = value(at: problem.column, ofLine: problem.line), problem.column == value.start + 1,
+            let quote = value.sign, "'\"".contains(quote)
+        else { return nil }
+        for number in lines[..<problem.line].indices.reversed() {
+            let line = lines[number]
+            guard let start = keys(in: line).last?.valueStart,
+                let above = self.value(at: line.count, ofLine: number), above.sign == quote
+            else { continue }
+            return line[start...].count { $0 == quote } == 1 ? (number, above) : nil
+        }
+        return nil
+    }
+
+    /// Returns the sign with which an item begins, within the brackets or braces of a value, and its column.
+    private func itemSign(at problem: (line: Int, column: Int)) -> (sign: Character, column: Int)? {
+        let context = parser.context.map { String(cString: $0) } ?? ""
+        let isName = context.hasPrefix("while scanning an a")
+        let column = isName ? Int(parser.context_mark.column) : problem.column
+        guard let value = value(at: column, ofLine: problem.line), let sign = value.sign, "[{".contains(sign) else {
+            return nil
+        }
+        let line = lines[problem.line]
+        guard value.start < column, column < line.count, Self.signs.contains(line[column]),
+            let before = line[..<column].last(where: { !$0.isWhitespace }), "[{,:".contains(before)
+        else { return nil }
+        return (line[column], column)
     }
 
     private func advice(on value: Value, _ problem: (line: Int, column: Int)) -> String? {
@@ -101,34 +155,58 @@ struct YAMLFault {
         let prefix: String
     }
 
-    /// Returns the value that holds a column: that of the last known key before it, or of an item of a list.
+    /// Returns the value that holds a column: that of the last known key before it, of a name below a key of pairs, or of an item of a
+    /// list.
     private func value(at column: Int, ofLine number: Int) -> Value? {
         guard number < lines.count else { return nil }
         let line = lines[number]
         let keys = keys(in: line).filter { $0.valueStart <= column }
-        var start = keys.last?.valueStart
         let indentation = line.prefix(while: \.isWhitespace).count
-        if start == nil, indentation < line.count, line[indentation] == "-" { start = indentation + 1 }
-        guard var start else { return nil }
+        var start: Int
+        let name: String?
+        if let last = keys.last {
+            start = last.valueStart
+            name = self.name(keys.map(\.name), ofLine: number, indentation)
+        } else if indentation < line.count, line[indentation] == "-" {
+            start = indentation + 1
+            // The items of a list may begin below the first letter of its key.
+            name = self.name([], ofLine: number, indentation + 1)
+        } else if let key = self.name([], ofLine: number, indentation), Self.pairKeys.contains(key),
+            let colon = line.firstIndex(of: ":"), colon < column
+        {
+            start = colon + 1
+            name = key
+        } else {
+            return nil
+        }
         while start < line.count, line[start].isWhitespace { start += 1 }
-        let name = keys.isEmpty ? nil : name(keys.map(\.name), ofLine: number, indentation)
         return Value(
             start: start, sign: start < line.count ? line[start] : nil, prefix: name.map { "\($0): " } ?? "")
     }
 
-    /// Returns the parts of keys' names that stand in a line with a colon and a blank behind them. Other names may be parts of a value.
+    /// Returns the parts of keys' names that stand in a line, in quotes or not, with a colon and a blank behind them. Other names may be
+    /// parts of a value.
     private func keys(in line: [Character]) -> [(name: String, valueStart: Int)] {
+        guard line.count <= Self.maxLineCharacters else { return [] }
         var found: [(name: String, valueStart: Int)] = []
         var position = 0
         while position < line.count {
-            let name = UnknownName.prefix(of: String(line[position...]))
-            let end = position + max(name.count, 1)
-            let isKey = end < line.count && line[end] == ":" && (end + 1 == line.count || line[end + 1].isWhitespace)
-            if !name.isEmpty, isKey, Self.parts.contains(name) { found.append((name, end + 1)) }
-            position = end
+            let quote = "\"'".contains(line[position]) ? line[position] : nil
+            let start = quote == nil ? position : position + 1
+            let end = line[start...].firstIndex { !UnknownName.isPart($0) } ?? line.count
+            let colon = quote != nil && end < line.count && line[end] == quote ? end + 1 : end
+            let isKey =
+                colon < line.count && line[colon] == ":" && (colon + 1 == line.count || line[colon + 1].isWhitespace)
+            if start < end, isKey {
+                let name = String(line[start..<end])
+                if Self.parts.contains(name) { found.append((name, colon + 1)) }
+            }
+            position = max(colon, position + 1)
         }
         return found
     }
+
+    private static let pairKeys = Set(KeyTable.all.filter(\.kind.isPairs).map(\.name))
 
     private static let parts = Set(
         KeyTable.all.flatMap { key in
