@@ -152,7 +152,11 @@ package enum OtherSignal: String, Sendable {
             .lengthDelimited, .varint, .varint, .fixed64, .lengthDelimited, .lengthDelimited, .lengthDelimited,
         ]
         guard field <= types.count, type == types[field - 1] else { return false }
-        try reader.skip(type, field: field)
+        if field == 1 {
+            guard isText(try reader.bytes()) else { return false }
+        } else {
+            try reader.skip(type, field: field)
+        }
         return reader.isAtEnd
     }
 

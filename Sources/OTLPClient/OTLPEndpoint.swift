@@ -26,6 +26,7 @@ package struct OTLPEndpoint: Sendable, Equatable {
         self.signal = signal
         // libcurl would take what follows `http:///` for the host.
         guard Self.hasHost(base) else { throw Invalid(problem: "the host is missing: write http://host:port") }
+        if Self.hasTwoSchemes(base) { throw Invalid(problem: "two schemes: write http://host:port") }
         let parsed = try CurlURL(base)
         if parsed.part(CURLUPART_PORT) == "0" { throw Invalid(problem: "the port must be 1 to 65535") }
         var path = Substring(parsed.part(CURLUPART_PATH) ?? "")
@@ -51,6 +52,12 @@ package struct OTLPEndpoint: Sendable, Equatable {
         let authority = rest.dropFirst(3).prefix { !"/?#\\".contains($0) }
         let host = authority.lastIndex(of: "@").map { authority[authority.index(after: $0)...] } ?? authority
         return !host.isEmpty && !host.hasPrefix(":")
+    }
+
+    /// Returns true for `http://https://host`, of which libcurl would take `https` for the host.
+    private static func hasTwoSchemes(_ base: String) -> Bool {
+        let rest = base.drop { $0 != ":" }.dropFirst(3).lowercased()
+        return ["http://", "https://"].contains { rest.hasPrefix($0) }
     }
 
     /// The longest address of a redirect that is shown.

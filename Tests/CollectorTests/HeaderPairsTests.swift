@@ -31,6 +31,23 @@ struct HeaderPairsTests {
         #expect(problem?.reasons.allSatisfy { !$0.contains("SEC") } == true)
     }
 
+    @Test("A wrong name is told from a comma in a value")
+    func wrongNames() {
+        let allowed = "allowed is NAME=VALUE,…"
+        let comma = "a value that holds a comma stands in quotes (NAME=\"a,b\"); \(allowed)"
+        let signs = "letters, digits and any of !#$%&'*+-.^_`|~"
+        for (text, names, problem) in [
+            ("Authorization: Basic YWJj=", .headers, "a name has \(signs), no colon and no blank; \(allowed)"),
+            ("=x", .headers, "a name has \(signs), no colon and no blank; \(allowed)"),
+            ("A=b,c d=e", .headers, comma),
+            ("käse=1", .attributes, "a name has \(signs)/, no colon and no blank; \(allowed)"),
+            ("a=1,b c=2", .attributes, "a name has \(signs)/, no colon and no blank; \(comma)"),
+        ] as [(String, PairNames, String)] {
+            let found = #expect(throws: UnacceptableText.self) { _ = try HeaderPairs.parse(text, names: names) }
+            #expect(found?.reasons == [problem])
+        }
+    }
+
     @Test("A YAML map, a YAML list and quoted text give the same headers, whatever their values hold")
     func yaml() throws {
         let values = ["Authorization: Basic a,b==", "X: 'q\"\\'"]
@@ -113,7 +130,24 @@ struct HeaderPairsTests {
             let told = Invocation(arguments).problems.map(\.description)
             #expect(told.count == 1 && !told[0].contains("hush"), "\(told)")
         }
-        #expect(Invocation(["-p", "x", "y"]).problems.last?.description == "unexpected argument y")
+    }
+
+    @Test("What follows an argument that was not expected is not shown, whatever dash or word it stands behind")
+    func afterUnexpected() {
+        for (arguments, problem) in [
+            (["-p", "hush", "hush"], "unexpected argument -p; flags have two hyphens, as --help lists them"),
+            (
+                ["check-config", "—redis-password", "hush"],
+                "unexpected argument —redis-password; flags have two hyphens, as --help lists them"
+            ),
+            (["–token", "hush"], "unexpected argument –token; flags have two hyphens, as --help lists them"),
+            (["check-config", "token", "hush", "hush"], "unexpected argument token"),
+            (["token", "hush"], "unknown command token; did you mean top?"),
+        ] {
+            #expect(Invocation(arguments).problems.map(\.description) == [problem])
+        }
+        let told = Invocation(["run", "token", "hush", "--no-such"]).problems.map(\.description)
+        #expect(told.count == 2 && told[1].hasPrefix("unknown key --no-such"), "\(told)")
     }
 
     @Test(

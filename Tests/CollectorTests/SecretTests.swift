@@ -93,7 +93,14 @@ struct SecretTests {
             ("redis-sentinel://u:12,hush,h2:2", "redis-sentinel://u:<redacted>"),
             ("redis-cluster://h1:1,u:22/hush", "redis-cluster://h1:1,u:<redacted>"),
             ("unix://user:12/hush", "unix://user:<redacted>"), ("redis:user:12/hush", "redis:user:<redacted>"),
-            // What is a host, a port, an address or a path is shown.
+            ("redis-cluster://u:12,hush", "redis-cluster://u:<redacted>"), ("user:12hush", "user:<redacted>"),
+            ("http://user:1h2u3", "http://user:<redacted>"), ("http://h:hush:1", "http://<redacted>"),
+            // What is a host, a port, an address or a path is shown, and a port that is typed wrong.
+            ("http://tempo:43l8", "http://tempo:43l8"),
+            ("https://t.example.com:443x/otlp", "https://t.example.com:443x/otlp"),
+            ("http://tempo:4318:4318", "http://tempo:4318:4318"), ("collector:4318:4318", "collector:4318:4318"),
+            ("rediss://x:6380/0?ssl=true", "rediss://x:6380/0?ssl=true"),
+            ("redis-cluster://a:7000,b", "redis-cluster://a:7000,b"),
             ("redis://localhost:6379/mydb", "redis://localhost:6379/mydb"),
             ("redis://10.0.0.1:1/db", "redis://10.0.0.1:1/db"),
             ("redis://cache:6379/mydb", "redis://cache:6379/mydb"), ("http://h:1/v1/x", "http://h:1/v1/x"),

@@ -285,6 +285,9 @@ MISTAKES_OF_FLAGS: dict[str, tuple[list[str], str]] = {
         'redis.url = "redis://user:<redacted>" (--redis-url): the port must be 1 to 65535'),
     "a flag of another program": (
         ["-p", "hush"], "unexpected argument -p; flags have two hyphens, as --help lists them"),
+    "a flag with a dash of a typeset page": (
+        ["\u2014redis-password", "hush"],
+        "unexpected argument \u2014redis-password; flags have two hyphens, as --help lists them"),
     "a flag with one hyphen": (
         ["-redis-url=redis://h"], "unexpected argument -redis-url=…; flags have two hyphens, as --help lists them"),
     "the port of the receiver for the web endpoints": (
@@ -308,6 +311,15 @@ MISTAKES_OF_FLAGS: dict[str, tuple[list[str], str]] = {
     "Tempo with a slash too many": (
         ["--tempo-endpoint", "http:///v1"],
         'tempo.endpoint = "http:///v1" (--tempo-endpoint): the host is missing: write http://host:port'),
+    "Tempo with two schemes": (
+        ["--tempo-endpoint", "http://http://tempo:4318"],
+        'tempo.endpoint = "http://http://tempo:4318" (--tempo-endpoint): two schemes: write http://host:port'),
+    "a port with a letter": (
+        ["--tempo-endpoint", "http://tempo:43l8"],
+        'tempo.endpoint = "http://tempo:43l8" (--tempo-endpoint): Port number was not a decimal number between 0 and 65535'),
+    "a token with its word": (
+        ["--otlp-bearer-token", "Bearer hush"],
+        "otlp.bearer-token = (secret) (--otlp-bearer-token): the token stands without the word Bearer in front of it"),
     "Tempo on no port": (
         ["--tempo-endpoint", "http://tempo:0"], 'tempo.endpoint = "http://tempo:0" (--tempo-endpoint): the port must be 1 to 65535'),
     "a URL of Redis in another key": (
@@ -321,7 +333,9 @@ MISTAKES_OF_FLAGS: dict[str, tuple[list[str], str]] = {
 }
 
 MISTAKES_IN_FILES: dict[str, tuple[str, str]] = {
-    "a wrong indentation": ("redis:\n  url: redis://a\n interval: 5s\n", "FILE: line 3: did not find expected key"),
+    "a wrong indentation": (
+        "redis:\n  url: redis://a\n interval: 5s\n",
+        "FILE: line 3: no key where one is expected: a line begins in another column than the keys above it, or a value needs quotes"),
     "a tab": ("redis:\n\turl: x\n", "FILE: line 2: a tab; indent with blanks"),
     "every address, without quotes": (
         "metrics:\n  listen: *:9876\n", "FILE: line 2: metrics.listen: a value that begins with * stands in quotes"),
@@ -390,7 +404,14 @@ MISTAKES_IN_FILES: dict[str, tuple[str, str]] = {
         'metrics.allowed-hosts = "http://b" (FILE line 2): http://b: allowed is a name as in the header Host, *.name for its '
         "subdomains, or *"),
     "a list for a header": (
-        "tempo:\n  headers:\n    Authorization: [a]\n", "FILE: line 3: tempo.headers holds names and plain values"),
+        "tempo:\n  headers:\n    Authorization: [a]\n",
+        "FILE: line 3: tempo.headers holds names and plain values; one that begins with [ or { stands in quotes"),
+    "a quote that is not closed": (
+        'redis:\n  password: "hush\ntempo:\n  endpoint: "http://x:1"\n', "FILE: line 2: redis.password: a quote is not closed"),
+    "an item without quotes": (
+        "otlp:\n  listen: [*:4318]\n", "FILE: line 2: otlp.listen: what begins with * stands in quotes"),
+    "a header that begins with an at sign": (
+        "tempo:\n  headers:\n    X-Key: @hush\n", "FILE: line 3: tempo.headers: a value that begins with @ stands in quotes"),
     "a word that YAML would take for a truth": (
         "log:\n  level: yes\n", 'log.level = "yes" (FILE line 2): allowed is trace, debug, info, notice, warning, error'),
 }

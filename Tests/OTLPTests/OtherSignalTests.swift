@@ -61,6 +61,10 @@ struct OtherSignalTests {
     func namelessMetrics(field: UInt64) {
         #expect(found([Field.bytes(field, Self.points + Field.int(2, 2))]) == .metrics)
         #expect(found([Field.text(2, "tasks") + Field.bytes(field, Self.points + Field.int(2, 1))]) == .metrics)
+        // A point with a start, a time and a number: no text, as the body of a log record is.
+        let point = Field.fixed64(2, 1_700_000_000_000_000_000) + Field.fixed64(3, 1_700_000_001_000_000_000)
+        #expect(
+            found([Field.bytes(field, Field.bytes(1, point + Field.fixed64(4, 0x3FF8_0000_0000_0000)))]) == .metrics)
     }
 
     @Test(

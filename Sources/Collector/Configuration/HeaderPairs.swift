@@ -26,7 +26,7 @@ enum HeaderPairs {
             let name = ValueParsing.trimmed(rest[..<equals])
             // A comma in a value without quotes begins what looks like the next header, and may be a part of the
             // secret.
-            guard names.contains(name) else { throw UnacceptableText(noPair) }
+            guard names.contains(name) else { throw UnacceptableText(wrongName(names, isFirst: pairs.isEmpty)) }
             rest = rest[rest.index(after: equals)...].drop { $0 == " " }
             let isQuoted = rest.first == "\""
             let value = isQuoted ? try quoted(&rest) : unquoted(&rest)
@@ -39,6 +39,13 @@ enum HeaderPairs {
 
     private static let allowed = "allowed is \(ValueKind.secretPairs.allowed)"
     private static let noPair = "a value that holds a comma stands in quotes (NAME=\"a,b\"); \(allowed)"
+
+    /// Returns what is wrong where a name has other characters: that itself, or that it is the rest of the value before it.
+    private static func wrongName(_ names: PairNames, isFirst: Bool) -> String {
+        let rule = "a name has \(names.characters), no colon and no blank"
+        if isFirst { return "\(rule); \(allowed)" }
+        return names == .headers ? noPair : "\(rule); \(noPair)"
+    }
 
     private static func unquoted(_ rest: inout Substring) -> String {
         let value = rest.prefix { $0 != "," }

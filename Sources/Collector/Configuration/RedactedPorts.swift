@@ -18,12 +18,18 @@ enum RedactedPorts {
     static func text(_ text: Substring) -> String {
         var position = authority(of: text)
         let end = text[position...].firstIndex { "/?#".contains($0) } ?? text.endIndex
+        let scheme = text[..<position].lowercased()
+        let isOfCluster = scheme.hasSuffix("-cluster://")
+        if !scheme.contains("redis"), isMistypedPort(text[position..<end]) { return String(text) }
         while position < end {
             let part = text[position..<end].prefix { $0 != "," }
             let rest = text[part.endIndex...]
-            let isRestShown = isOfURL(rest)
+            // In the URL of a Cluster, hosts behind one with a port may have none.
+            let mayLackPort = isOfCluster && part.suffix(4).count { $0.isASCII && $0.isNumber } == 4
+            let isRestShown = isOfURL(rest, mayLackPort: mayLackPort)
             if let port = suspect(in: part)
-                ?? (mayFollowPort(rest) ? nil : doubtfulPort(in: part, before: rest, of: text))
+                ?? (mayFollowPort(rest, mayLackPort: mayLackPort)
+                    ? nil : doubtfulPort(in: part, before: rest, of: text))
             {
                 // A port may be missing; then nothing is hidden but what follows it.
                 if port < part.endIndex || !isRestShown {
@@ -61,9 +67,22 @@ enum RedactedPorts {
     }
 
     /// Returns true for what may follow a port here. The next of several hosts is judged by itself.
-    private static func mayFollowPort(_ rest: Substring) -> Bool {
-        guard rest.hasPrefix(",") else { return isOfURL(rest) }
-        return rest.dropFirst().prefix { !",/?#".contains($0) }.contains(":") || rest.contains("?master=")
+    private static func mayFollowPort(_ rest: Substring, mayLackPort: Bool) -> Bool {
+        guard rest.hasPrefix(",") else { return isOfURL(rest, mayLackPort: mayLackPort) }
+        return rest.dropFirst().prefix { !",/?#".contains($0) }.contains(":") || mayLackPort
+            || rest.contains("?master=")
+    }
+
+    /// Returns true for a host and a port that is written twice, or has one wrong character among three digits or more: `tempo:43l8`. No
+    /// password looks like that.
+    private static func isMistypedPort(_ authority: Substring) -> Bool {
+        let ports = authority.split(separator: ":", omittingEmptySubsequences: false).dropFirst()
+        guard !authority.contains(","), !ports.isEmpty else { return false }
+        if ports.count > 1 { return ports.allSatisfy(isPort) }
+        return ports.allSatisfy { port in
+            let digits = port.utf8.count { (0x30...0x39).contains($0) }
+            return digits >= 3 && port.count <= 6 && port.count - digits == 1
+        }
     }
 
     /// Returns the place of a number that may be the beginning of a password, because what follows belongs to no URL of Redis. Returns nil
@@ -91,17 +110,23 @@ enum RedactedPorts {
     }
 
     /// Returns true for what may follow a port, and is no end of a password: other hosts with their ports, the number of a database, the
-    /// parameters of Redis' URLs.
-    private static func isOfURL(_ text: Substring) -> Bool {
+    /// parameters of a URL.
+    private static func isOfURL(_ text: Substring, mayLackPort: Bool) -> Bool {
         var rest = text
         while rest.hasPrefix(",") {
             let part = rest.dropFirst().prefix { !",/?#".contains($0) }
             // In a URL that ends as one of sentinels, a host may lack its port.
-            guard part.contains(":") || rest.contains("?master="), suspect(in: part) == nil else { return false }
+            guard part.contains(":") || mayLackPort || rest.contains("?master="), suspect(in: part) == nil else {
+                return false
+            }
             rest = rest[part.endIndex...]
         }
-        if rest.hasPrefix("/") { rest = rest.dropFirst().drop { $0.isASCII && $0.isNumber } }
+        let path = rest.hasPrefix("/") ? rest.dropFirst().prefix { $0.isASCII && $0.isNumber } : rest.prefix(0)
+        rest = rest[path.endIndex...]
         guard rest.hasPrefix("?") else { return rest.isEmpty }
-        return rest.dropFirst().split(separator: "&").allSatisfy { $0.hasPrefix("master=") || $0.hasPrefix("db=") }
+        return rest.dropFirst().split(separator: "&").allSatisfy { parameter in
+            let name = parameter.prefix { $0.isASCII && $0.isLetter }
+            return parameter[name.endIndex...].hasPrefix("=") && (["master", "db"].contains(name) || !path.isEmpty)
+        }
     }
 }

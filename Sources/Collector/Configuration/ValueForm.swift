@@ -67,6 +67,9 @@ extension ValueForm where Value == String? {
             if ends.contains(where: \.properties.isWhitespace) {
                 throw UnacceptableText("a token does not begin or end with a blank")
             }
+            if text.lowercased().hasPrefix("bearer ") {
+                throw UnacceptableText("the token stands without the word \(text.prefix(6)) in front of it")
+            }
             return text
         }
     }

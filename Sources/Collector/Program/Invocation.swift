@@ -34,11 +34,12 @@ struct Invocation {
     func value(of flag: String) -> String? { ownFlags.last { $0.name == flag }?.value }
 
     private mutating func readCommand(_ rest: inout ArraySlice<String>) -> Bool {
-        guard let first = rest.first, !first.hasPrefix("-") else { return false }
+        guard let first = rest.first, !Self.beginsAsFlag(first) else { return false }
         rest = rest.dropFirst()
         guard let command = Command(rawValue: first) else {
             let nearest = nearestName(to: first, among: Command.listed.map(\.rawValue)) ?? "run"
             problems.append(ConfigurationProblem("unknown command \(Self.shown(first)); did you mean \(nearest)?"))
+            Self.dropArguments(&rest)
             return false
         }
         self.command = command
@@ -55,14 +56,25 @@ struct Invocation {
             readFlag(argument, of: declaration, rest: &rest)
         } else {
             let afterSecret = flags.last.flatMap { Self.isSecret($0.name) ? $0.name : nil }
-            let isMeantAsFlag = argument.hasPrefix("-") || UnknownName.isSecret(UnknownName.prefix(of: argument))
+            let isMeantAsFlag =
+                Self.beginsAsFlag(argument) || UnknownName.isSecret(UnknownName.prefix(of: argument))
             problems.append(
                 ConfigurationProblem(
                     afterSecret.map { "unexpected argument after \($0); quote a value that holds blanks" }
                         ?? "unexpected argument \(Self.shown(argument))"
                         + (isMeantAsFlag ? "; flags have two hyphens, as --help lists them" : "")))
-            if isMeantAsFlag { Self.dropValue(of: argument, &rest) }
+            Self.dropArguments(&rest)
         }
+    }
+
+    /// Returns true for a hyphen, and for the dashes that it becomes in a text that was typeset.
+    private static func beginsAsFlag(_ argument: String) -> Bool {
+        argument.first.map { "-\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}".contains($0) } ?? false
+    }
+
+    /// Drops the arguments behind one that was not expected: any of them may be a secret.
+    private static func dropArguments(_ rest: inout ArraySlice<String>) {
+        rest = rest.drop { !beginsAsFlag($0) }
     }
 
     /// Returns an argument that nothing was expected of, without what may be a secret.
