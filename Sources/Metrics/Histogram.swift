@@ -1,5 +1,4 @@
 private import CLinux
-import Glibc
 
 /// A histogram with both kinds of buckets, classic and native, of the same observations. It is not synchronized: its
 /// owner holds the lock. A copy is the histogram at one moment: it shares the storage until the next observation.
@@ -55,19 +54,18 @@ package struct Histogram: Sendable {
     /// buckets hold as many, because each observation counts in both.
     package var count: UInt64 { counts.reduce(0, +) }
 
-    /// Returns the value below which a share of the observations lies, by the native buckets: the geometric middle of
-    /// the bucket that it falls into. Returns nil without observations.
+    /// Returns the value below which a share of the observations lies, by the native buckets as `QuantileBuckets` has them.
+    /// Returns nil without observations.
     package func quantile(_ share: Double) -> Double? {
         let native = native
         let total = native.buckets.reduce(native.zeroCount) { $0 + $1.count }
         guard total > 0 else { return nil }
-        let rank = max(1, (share * Double(total)).rounded(.up))
+        let rank = QuantileBuckets.rank(of: share, among: total)
         var seen = native.zeroCount
-        if Double(seen) >= rank { return 0 }
-        let growth = exp2(exp2(-Double(native.schema)))
+        if seen >= rank { return 0 }
         for bucket in native.buckets {
             seen += bucket.count
-            if Double(seen) >= rank { return pow(growth, Double(bucket.index) - 0.5) }
+            if seen >= rank { return QuantileBuckets.middle(ofNative: bucket.index, schema: native.schema) }
         }
         return nil
     }

@@ -1,5 +1,6 @@
 import Metrics
 import Model
+import TestSupport
 import Testing
 
 @testable import WaitTime
@@ -32,6 +33,19 @@ struct TaskTypeSumsTests {
         #expect((0.1...1).contains(waits[0]) && (1...10).contains(waits[1]))
         // Each ran for a quarter of a second.
         for type in types { #expect((0.1...1).contains(type.runP95 ?? 0)) }
+    }
+
+    @Test(
+        "A queue of one type has the same p95 as its type, as long as the window has all its waits", arguments: 1...40)
+    func sameQuantile(count: Int) throws {
+        var random = SeededGenerator.fresh(for: "p95 of a queue and of its type")
+        for longest in [8, 0.01, 2000] as [Double] {
+            let spans = (0..<count).map { _ in process("t", wait: Double.random(in: 0...longest, using: &random)) }
+            let series = try observe(spans)
+            let found = try #require(series.taskTypes.first)
+            let ofQueue = try #require(series.waitQuantiles(at: now))
+            #expect(found.waitP95 == ofQueue[1])
+        }
     }
 
     @Test("Where no attempt completed, the run times of those that failed tell; where there were none, nothing does")
