@@ -5,7 +5,9 @@ package struct ErrorGroup: Sendable, Equatable {
         /// The text as it came, cut at a character's end.
         package var error: ForeignText
         package var taskID: ForeignText
+        /// The trace of the failed attempt; of a dead letter without a known one, the trace that its task carries.
         package var trace: TraceID?
+        /// The span of the failed attempt; nil where it is unknown.
         package var span: SpanID?
         /// The time of the failure, by the clock of its worker.
         package var at: WallTime

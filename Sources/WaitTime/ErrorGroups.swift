@@ -16,11 +16,12 @@ package struct ErrorEvent: Sendable {
     let queue: QueueName
     let taskType: TaskType
     let alike: ForeignText
-    let example: ErrorGroup.Example
+    fileprivate(set) var example: ErrorGroup.Example
     /// The time at which it was seen; nil for an event that is new.
     let seenAt: WallTime?
 
     /// - Parameters:
+    ///   - span: The span of the attempt; of a dead letter, the one in the context that its task carries.
     ///   - at: The time of the failure, by the clock of its worker.
     ///   - seenAt: The time at which it was seen, where that was before; nil for now.
     package init(
@@ -40,7 +41,14 @@ package struct ErrorEvent: Sendable {
             error: ForeignText(UnsafeRawBufferPointer(rebasing: error.prefix(Self.maxErrorBytes + 4)))
                 .cut(to: Self.maxErrorBytes),
             taskID: taskID.cut(to: Self.maxNameBytes), trace: trace?.trace,
-            span: trace.flatMap { $0.span.isValid ? $0.span : nil }, at: at)
+            // What a task carries is the span of its producer, which has not failed.
+            span: kind == .deadLetter ? nil : trace.flatMap { $0.span.isValid ? $0.span : nil }, at: at)
+    }
+
+    /// The span of a failed attempt.
+    fileprivate var attempt: SpanReference? {
+        guard kind == .attempt, let trace = example.trace, let span = example.span else { return nil }
+        return SpanReference(trace: trace, span: span)
     }
 }
 
@@ -51,6 +59,8 @@ package struct ErrorEvent: Sendable {
 /// - Bytes: when they are used up, the quarter of the groups goes that was seen longest ago.
 /// - Errors of one task type: further ones count under `_other`, so that texts which are all different push no other
 ///   one out.
+///
+/// The example of a dead letter has the span of the failed attempt at its task, whichever of the two comes first.
 package struct ErrorGroups: Sendable {
     /// The time after its last error at which a group is dropped.
     package static let lifetime = Duration.seconds(3600)
@@ -68,6 +78,8 @@ package struct ErrorGroups: Sendable {
         /// The time of its newest error, on our clock.
         var lastSeen: MonotonicTime
         let bytes: Int
+        /// True if the example is a dead letter.
+        var hasLetter: Bool
     }
 
     private struct Series: Hashable {
@@ -77,9 +89,12 @@ package struct ErrorGroups: Sendable {
 
     private let maxBytes: Int
     private var groups: [Series: [ForeignText: Kept]] = [:]
+    private var attempts = FailedAttempts()
     private var nextExpiry = MonotonicTime(nanoseconds: 0)
     /// The bytes that the groups take, estimated.
     package private(set) var bytes = 0
+    /// The bytes of the spans by which dead letters find their attempt.
+    package var attemptBytes: Int { attempts.bytes }
     /// The number of errors that lost their group before their time, or never had one of their own.
     package private(set) var leftOut: UInt64 = 0
 
@@ -95,6 +110,15 @@ package struct ErrorGroups: Sendable {
         if age > Self.lifetime { return }
         if now >= nextExpiry { expire(at: now) }
         let series = Series(queue: event.queue, taskType: event.taskType)
+        var event = event
+        if let attempt = event.attempt {
+            attempts.record(queue: event.queue, id: event.example.taskID, span: attempt)
+            complete(lettersOf: event.example.taskID, in: series, by: attempt)
+        } else if event.kind == .deadLetter,
+            let attempt = attempts.span(queue: event.queue, id: event.example.taskID)
+        {
+            event.example.setSpan(attempt)
+        }
         let error = place(for: event.alike, in: series, at: now)
         if error != event.alike { leftOut += 1 }
         let seen = (seenAt, now.advanced(by: .zero - age))
@@ -103,6 +127,14 @@ package struct ErrorGroups: Sendable {
             groups[series]?[error] = kept
         } else {
             insert(error, event: event, series: series, seen: seen)
+        }
+    }
+
+    /// Sets the span of the failed attempt in the examples that are dead letters of a task.
+    private mutating func complete(lettersOf task: ForeignText, in series: Series, by attempt: SpanReference) {
+        guard let known = groups[series] else { return }
+        for (error, kept) in known where kept.hasLetter && kept.group.example.taskID == task {
+            groups[series]?[error]?.group.example.setSpan(attempt)
         }
     }
 
@@ -136,7 +168,8 @@ package struct ErrorGroups: Sendable {
         // These are the bytes with the largest possible example.
         let bytes =
             Self.bytesPerGroup + series.queue.bytes.count + series.taskType.bytes.count + error.bytes.count * 2 + 768
-        var kept = Kept(group: group, lastSeen: seen.monotonic, bytes: bytes)
+        var kept = Kept(
+            group: group, lastSeen: seen.monotonic, bytes: bytes, hasLetter: event.kind == .deadLetter)
         kept.count(event.kind)
         groups[series, default: [:]][error] = kept
         self.bytes += bytes
@@ -172,6 +205,13 @@ package struct ErrorGroups: Sendable {
     }
 }
 
+extension ErrorGroup.Example {
+    fileprivate mutating func setSpan(_ attempt: SpanReference) {
+        trace = attempt.trace
+        span = attempt.span
+    }
+}
+
 extension ErrorGroups.Kept {
     fileprivate func isOver(at now: MonotonicTime, after lifetime: Duration) -> Bool {
         now.duration(since: lastSeen) > lifetime
@@ -192,6 +232,9 @@ extension ErrorGroups.Kept {
         group.lastSeen = max(group.lastSeen, seen.wall)
         // An example that leads to its trace is the better one.
         let (had, has) = (group.example.trace != nil, event.example.trace != nil)
-        if had == has ? isNewer : has { group.example = event.example }
+        if had == has ? isNewer : has {
+            group.example = event.example
+            hasLetter = event.kind == .deadLetter
+        }
     }
 }

@@ -3,6 +3,43 @@ import Testing
 
 @testable import WaitTime
 
+@Suite("Failed attempts by their task")
+struct FailedAttemptsTests {
+    private func reference(_ number: UInt64) -> SpanReference {
+        SpanReference(trace: TraceID(high: 0, low: number), span: SpanID(number))
+    }
+
+    @Test("The newest attempt at a task is found by queue and id; what has no name is not recorded")
+    func newest() {
+        var attempts = FailedAttempts()
+        #expect(attempts.span(queue: QueueName("q"), id: ForeignText("a")) == nil)
+        attempts.record(queue: QueueName("q"), id: ForeignText("a"), span: reference(1))
+        attempts.record(queue: QueueName("q"), id: ForeignText("a"), span: reference(2))
+        attempts.record(queue: QueueName("q"), id: ForeignText(""), span: reference(3))
+        attempts.record(queue: QueueName("q"), id: ForeignText("b"), span: .none)
+        #expect(attempts.span(queue: QueueName("q"), id: ForeignText("a")) == reference(2))
+        for (queue, id) in [("r", "a"), ("q", "b"), ("q", ""), ("a", "q")] {
+            #expect(attempts.span(queue: QueueName(queue), id: ForeignText(id)) == nil)
+        }
+    }
+
+    @Test("Of many tasks, most of the newest are known, each by its own span")
+    func many() {
+        var attempts = FailedAttempts()
+        let all = 1...10_000 as ClosedRange<UInt64>
+        for number in all {
+            attempts.record(queue: QueueName("q"), id: ForeignText("\(number)"), span: reference(number))
+        }
+        let known = all.filter { number in
+            let span = attempts.span(queue: QueueName("q"), id: ForeignText("\(number)"))
+            #expect(span == nil || span == reference(number))
+            return span != nil
+        }
+        #expect(attempts.bytes == 1024 * 40 && FailedAttempts().bytes == 0)
+        #expect(known.count <= 1024 && known.suffix(100).count { $0 > 9_900 } > 80)
+    }
+}
+
 @Suite("Errors in groups")
 struct ErrorGroupsTests {
     private static let wall = WallTime(seconds: 1_800_000_000)
@@ -61,6 +98,38 @@ struct ErrorGroupsTests {
         #expect(all()[0].example.taskID == ForeignText("traced"))
         record(event("e", id: "new", trace: 2))
         #expect(all()[0].example.taskID == ForeignText("new"))
+    }
+
+    @Test(
+        "A dead letter's example has the span of the failed attempt, whichever comes first", arguments: [true, false])
+    mutating func spanOfALetter(isAttemptFirst: Bool) throws {
+        // The text of a panic differs between the span and Redis: they are in two groups.
+        let attempt = event("panic", id: "a", trace: 7)
+        let letter = event("panic [main.go:12]: nil map", .deadLetter, id: "a", trace: 3)
+        if isAttemptFirst { record(attempt, letter) } else { record(letter, attempt) }
+        record(event("panic", id: "b", trace: 8), event("panic", queue: "r", id: "a", trace: 9))
+        let group = try #require(all().first { $0.deadLetters == 1 })
+        #expect(
+            group.example.taskID == ForeignText("a")
+                && group.example.error == ForeignText("panic [main.go:12]: nil map"))
+        #expect(group.example.trace == TraceID(high: 0, low: 7) && group.example.span == SpanID(7))
+    }
+
+    @Test("Without a span of its attempt, a dead letter has the trace that its task carries, and no span")
+    mutating func letterWithoutAttempt() {
+        record(event("e", .deadLetter, id: "a", trace: 3), event("e", id: "b"))
+        #expect(all()[0].example.trace == TraceID(high: 0, low: 3) && all()[0].example.span == nil)
+        // An attempt at another task does not take the place of the one whose example this is.
+        record(event("f", id: "c", trace: 5))
+        #expect(all().first { $0.deadLetters == 1 }?.example.span == nil)
+        record(event("f", id: "a", trace: 6))
+        #expect(all().first { $0.deadLetters == 1 }?.example.span == SpanID(6))
+    }
+
+    @Test("Without a trace in its task, a dead letter has that of its attempt")
+    mutating func letterWithoutContext() {
+        record(event("e", id: "a", trace: 6), event("e", .deadLetter, id: "a"), after: 5)
+        #expect(all(after: 5)[0].example.trace == TraceID(high: 0, low: 6) && all(after: 5)[0].deadLetters == 1)
     }
 
     @Test("What has no name, no text and no span is counted all the same")

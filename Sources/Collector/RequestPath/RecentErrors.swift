@@ -57,7 +57,7 @@ final class RecentErrors: Sendable {
     }
 
     /// The bytes that they take.
-    var bytes: Int { groups.withLock { $0.bytes } }
+    var bytes: Int { groups.withLock { $0.bytes + $0.attemptBytes } }
     /// The number of errors that have no group of their own for lack of space.
     var leftOut: UInt64 { groups.withLock { $0.leftOut } }
 }
