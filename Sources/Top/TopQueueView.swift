@@ -147,7 +147,7 @@ struct TopQueueLists {
     private mutating func addTaskTypes(_ types: [TopQueueDocument.TaskType]) {
         if types.isEmpty { return }
         var heading = Line()
-        heading.add("TASK TYPE", .dim, width: 28)
+        heading.add("TASK TYPE, SINCE THE START", .dim, width: 28)
         for title in ["ATTEMPTS", "FAILED", "WAIT95", "RUN95"] { heading.add(title, .dim, width: 10, .right) }
         lines.append(heading)
         for type in types {
@@ -165,10 +165,13 @@ struct TopQueueLists {
     private mutating func addErrors(_ errors: [TopQueueDocument.ErrorGroup], _ queue: TopQueue) {
         let unread = Self.unreadLetters(queue)
         if errors.isEmpty && unread == nil { return }
-        lines.append(Line("ERRORS", .dim))
+        let areFewer = errors.contains { ($0.attempts ?? 0) < ($0.deadLetters ?? 0) }
+        lines.append(Line(areFewer ? "ERRORS: attempts whose span came, dead letters read in Redis" : "ERRORS", .dim))
         for group in errors {
             var line = Line()
-            line.add("\(Quantity.count(group.attempts))×", .warning, width: 8, .right)
+            // Where no span came there were attempts all the same.
+            let attempts = group.attempts.flatMap { $0 > 0 ? "\(Quantity.count($0))×" : nil }
+            line.add(attempts ?? Quantity.unknown, attempts == nil ? .dim : .warning, width: 8, .right)
             line.add(" ")
             line.add(group.taskType.map(TerminalText.name) ?? "", .dim, width: Self.typeWidth)
             line.add(" \(TerminalText.name(group.error))")

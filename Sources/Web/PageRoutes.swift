@@ -20,6 +20,7 @@ extension WebRoute {
             let plain =
                 "<p>Without script, the spans of a trace are JSON: <a href=\"../api/v1/traces/\(id)\">"
                 + "/api/v1/traces/\(id)</a></p>"
+                + (state.overviewContent.links.nothingKept.map { "\n<p>\(PlainHTML.escaped($0))</p>" } ?? "")
             return document(root: "../", title: "trace · asynq-collector", plain: plain)
         },
         WebRoute(path: "/assets/{hash}/{name}") { question, _ in .plain(PageFiles.answer(to: question)) },

@@ -16,7 +16,9 @@ struct PlainDetails {
         self.content = content
     }
 
-    var html: String { noSpans + errors + slowest + deadLetters + servers + running + cron + spans + memory }
+    var html: String {
+        noSpans + errors + slowest + deadLetters + traceHint + servers + running + cron + spans + memory
+    }
 
     /// The span of the rates: a quarter of an hour, or less where the collector has not run so long.
     private var span: String {
@@ -46,15 +48,22 @@ struct PlainDetails {
         let rows = content.errors.prefix(OverviewDocument.maxErrors).map { group in
             [
                 PlainHTML.queue(group.queue), PlainHTML.foreign(group.taskType), PlainHTML.message(group.error),
-                humanCount(group.attempts), humanCount(group.deadLetters), ago(group.lastSeen),
+                group.attempts == 0 ? "–" : humanCount(group.attempts), humanCount(group.deadLetters),
+                ago(group.lastSeen),
                 content.links.html(group.example.trace),
             ]
         }
         let more = content.errors.count - rows.count
         return PlainHTML.section(
             "Errors", ["queue", "type", "error", "attempts#", "dead letters#", "last seen#", "trace"], rows)
-            + unreadLetters
+            + unreadLetters + attemptsWithoutSpans
             + (more > 0 ? "<p><a href=\"api/v1/errors\">\(humanCount(more, "more error"))</a></p>\n" : "")
+    }
+
+    /// The reason why errors have fewer attempts than dead letters.
+    private var attemptsWithoutSpans: String {
+        let areFewer = content.errors.prefix(OverviewDocument.maxErrors).contains { $0.attempts < $0.deadLetters }
+        return areFewer ? "<p>Attempts are those whose span came; dead letters are read in Redis.</p>\n" : ""
     }
 
     /// The queues with dead letters that no error has, in the words of the page and of `top`.
@@ -105,6 +114,15 @@ struct PlainDetails {
         }
         return PlainHTML.section(
             "Newest dead letters", ["queue", "id", "type", "died#", "retried#", "error", "trace"], rows)
+    }
+
+    /// The way to links, where trace ids are plain text.
+    private var traceHint: String {
+        let hasTraces =
+            content.errors.contains { $0.example.trace != nil } || content.slowestWaits.contains { $0.span != nil }
+            || content.deadLetters.contains { $0.context != nil }
+        guard hasTraces, let hint = content.links.hint else { return "" }
+        return "<p>\(PlainHTML.escaped(hint))</p>\n"
     }
 
     private var servers: String {

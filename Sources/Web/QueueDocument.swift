@@ -31,6 +31,7 @@ package enum QueueDocument {
             writer.add("now", content.now.wall.rfc3339)
             changing = writer.bytes.count
             QueueMembers(content).add(row, to: &writer)
+            writer.add("dead_lettered_per_second", rounded: content.history.rate(.deadLettered, of: name))
             OverviewDocument.addTroubles(content.troubles.lazy.filter { $0.concerns(row) }, to: &writer)
             writer.object("history") { writer in
                 window.addMembers(to: &writer)
@@ -43,6 +44,7 @@ package enum QueueDocument {
                 window.add("enqueued", .enqueued, of: columns, to: &writer)
                 window.add("completed", .completed, of: columns, to: &writer)
                 window.add("failed", .failed, of: columns, to: &writer)
+                window.add("dead_lettered", .deadLettered, of: columns, to: &writer)
                 window.add("wait_p50", .waitP50, of: columns, to: &writer)
                 window.add("wait_p95", .waitP95, of: columns, to: &writer)
                 window.add("wait_p99", .waitP99, of: columns, to: &writer)

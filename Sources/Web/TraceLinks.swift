@@ -19,7 +19,22 @@ package struct TraceLinks: Sendable {
         self.hasOwnPage = hasOwnPage
     }
 
-    /// Returns the trace id, as a link where Grafana is configured.
+    /// The way to links, for pages on which trace ids are plain text; nil where they are links.
+    var hint: String? {
+        guard address(ofTrace: "") == nil else { return nil }
+        return
+            "To open traces from here, set external-url.grafana to the address of Grafana, or traces.recent-max-bytes, such as "
+            + "16MiB, to keep the newest spans in memory."
+    }
+
+    /// A sentence for the page of one trace: no spans are kept, and where to go; nil where some are kept.
+    var nothingKept: String? {
+        if hasOwnPage { return nil }
+        return "No spans are kept in memory (traces.recent-max-bytes is 0). "
+            + (hint ?? "Grafana finds the trace by its id: \(grafana ?? "").")
+    }
+
+    /// Returns the trace id, as a link where something shows the trace.
     func html(_ trace: TraceID?) -> String {
         guard let trace else { return "–" }
         let text = "<code>\(trace.hex)</code>"
@@ -39,6 +54,7 @@ package struct TraceLinks: Sendable {
     /// Adds the addresses as documents have them, with names in braces for what has to be put in.
     func addMembers(to writer: inout JSONWriter) {
         writer.add("trace", address(ofTrace: "{trace_id}"))
+        writer.add("trace_hint", hint)
         writer.add("queue", grafana.map { "\($0)/d/asynq-queues?var-queue={queue}" })
         writer.add("runbook", "runbook#")
     }

@@ -115,6 +115,27 @@ import Testing
         #expect(text.contains("workers 5 of 10 busy with other queues on 1 server"))
     }
 
+    /// Zero attempts of a task that died would be a contradiction.
+    @Test func errorsWithoutSpansHaveNoNumberOfAttempts() throws {
+        var state = try Samples.state()
+        for key in [TopKey.down, .down, .enter] { _ = state.handle(key, page: 10) }
+        func shown(attempts: Int, dead: Int) throws -> [String] {
+            let numbers = #""attempts":\#(attempts),"dead_letters":\#(dead)"#
+            let queue = Samples.queue.replacing(#""attempts":41,"dead_letters":25"#, with: numbers)
+            state.show(TopQueueDocument(try Samples.json(queue)), of: "emails")
+            return try Samples.lines(state, 80, nil)
+        }
+        let heading = "ERRORS: attempts whose span came, dead letters read in Redis"
+        let without = try shown(attempts: 0, dead: 20)
+        #expect(without.contains("       – email:send           smtp: <n> greylisted  20 dead"))
+        #expect(without.contains(heading))
+        let few = try shown(attempts: 3, dead: 20)
+        #expect(few.contains("      3× email:send           smtp: <n> greylisted  20 dead") && few.contains(heading))
+        let enough = try shown(attempts: 20, dead: 20)
+        #expect(
+            enough.contains("     20× email:send           smtp: <n> greylisted  20 dead") && enough.contains("ERRORS"))
+    }
+
     @Test func theTroublesOfAQueueAreThoseOfItsOwnDocument() throws {
         var state = try Samples.state()
         for key in [TopKey.down, .enter] { _ = state.handle(key, page: 10) }
@@ -163,7 +184,7 @@ import Testing
                                               ███                                     ██████
                                            ▁▄██████                                  ███████
 
-            TASK TYPE                     ATTEMPTS    FAILED    WAIT95     RUN95
+            TASK TYPE, SINCE THE START    ATTEMPTS    FAILED    WAIT95     RUN95
             email:send                       2,310        68       4 s    900 ms
 
             ERRORS

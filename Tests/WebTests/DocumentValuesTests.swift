@@ -154,6 +154,7 @@ struct DocumentValuesTests {
             collector.tempo http://tempo:4318/v1/traces
             collector.interval_seconds 2.5
             links.trace \(Self.content.links.address(ofTrace: "{trace_id}") ?? "none")
+            links.trace_hint null
             links.queue https://g.example/d/asynq-queues?var-queue={queue}
             links.runbook runbook#
             redis.state read
@@ -267,6 +268,7 @@ struct DocumentValuesTests {
             task_types.failed 91
             task_types.wait_p95_seconds 92.5
             task_types.run_p95_seconds 93.5
+            dead_lettered_per_second null
             servers.host h
             servers.pid 20
             servers.id s

@@ -417,6 +417,45 @@ struct PlainPageTests {
         #expect(linked.components(separatedBy: "<a href=\"https:").count == 2)
     }
 
+    @Test("Where trace ids are plain text, a line names both keys that make them links; else there is none")
+    func traceHint() {
+        let letters = [letter("a", trace: Self.trace)]
+        let plain = page(letters: letters)
+        for key in ["external-url.grafana", "traces.recent-max-bytes"] { #expect(plain.contains(key)) }
+        for page in [page(letters: letters, grafana: "https://g.example"), page(letters: [letter("b")]), page()] {
+            #expect(!page.contains("traces.recent-max-bytes"))
+        }
+        let kept = TraceLinks(grafana: "", dataSource: "", hasOwnPage: true)
+        #expect(kept.hint == nil && kept.nothingKept == nil)
+        let elsewhere = TraceLinks(grafana: "https://g.example/", dataSource: "")
+        #expect(elsewhere.hint == nil)
+        #expect(
+            elsewhere.nothingKept == """
+                No spans are kept in memory (traces.recent-max-bytes is 0). Grafana finds the trace by its id: https://g.example.
+                """)
+    }
+
+    @Test("Errors without spans have no number of attempts, and the page says why")
+    func attemptsWithoutSpans() {
+        func page(attempts: UInt64) -> String {
+            var content = OverviewContent.sample
+            let example = ErrorGroup.Example(
+                error: ForeignText("no"), taskID: ForeignText("i"), trace: nil, span: nil, at: Self.now.wall)
+            var group = ErrorGroup(
+                queue: QueueName("q"), taskType: TaskType("t"), error: ForeignText("no"), example: example,
+                seenAt: Self.now.wall)
+            group.attempts = attempts
+            group.deadLetters = 20
+            content.errors = [group]
+            return PlainPage(content).html
+        }
+        let why = "Attempts are those whose span came; dead letters are read in Redis."
+        func cells(_ attempts: String) -> String { "<td class=\"n\">\(attempts)</td><td class=\"n\">20</td>" }
+        #expect(page(attempts: 0).contains(cells("–")) && page(attempts: 0).contains(why))
+        #expect(page(attempts: 3).contains(cells("3")) && page(attempts: 3).contains(why))
+        #expect(page(attempts: 20).contains(cells("20")) && !page(attempts: 20).contains(why))
+    }
+
     @Test("Queues that Redis or spans name are one list, sorted, each once")
     func rows() {
         let snapshot = RedisSnapshot(

@@ -158,6 +158,10 @@ struct WebResponderTests {
         }
         #expect(text(answer("/"))?.contains("<title>asynq-collector</title>") == true)
         #expect(text(answer("/"))?.contains("No queues yet") == true)
+        let kept = text(answer("/trace/0af7651916cd43dd8448eb211c80319c"))
+        #expect(
+            kept?.contains("<p>No spans are kept in memory (traces.recent-max-bytes is 0). To open traces from here")
+                == true)
         let hostile = text(answer("/trace/%3Cscript%3E%7B%7Bassets%7D%7D"))
         #expect(hostile?.contains("&lt;script&gt;{{assets}}") == true)
     }

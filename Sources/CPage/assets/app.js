@@ -183,8 +183,8 @@ function content(view, names, state) {
 
 function viewOf(view, names, state) {
   if (traceID != null) {
-    return opened.view.view({ links: overview?.links ?? { trace: 'trace/{trace_id}' }, isMissing: detail.isMissing,
-      failure: lateFailure(detail), redraw, home: ROOT.pathname });
+    return opened.view.view({ links: overview?.links ?? { trace: 'trace/{trace_id}' }, isMissing: detail.isMissing && overview,
+      reason: detail.reason, failure: lateFailure(detail), redraw, home: ROOT.pathname });
   }
   if (!overview) return feed.failure ? null : h('p', { key: 'loading', class: 'empty' }, 'Loading…');
   switch (view) {

@@ -12,7 +12,7 @@ const MIN_SECONDS = 120;
 const TABLE_ROWS = 30;
 
 export class Chart {
-  /** `series`: {name, label, off}, the lowest of a stack first. `format(value)` says a value with its unit. */
+  /** `series`: {name, label, off}, the lowest of a stack first; `off`: why it is not drawn at first. `format(value)` says a value with its unit. */
   constructor({ title, unit, series, format, stacked = false }) {
     Object.assign(this, { title, unit, series, format, stacked });
     this.off = new Set(series.filter((one) => one.off).map((one) => one.name));
@@ -193,7 +193,7 @@ export class Chart {
 
   legend() {
     return h('span', { class: 'legend' }, this.series.map((one) => h('button',
-      { key: one.name, type: 'button', 'aria-pressed': String(!this.off.has(one.name)),
+      { key: one.name, type: 'button', 'aria-pressed': String(!this.off.has(one.name)), title: one.off || null,
       onclick: () => { if (!this.off.delete(one.name)) this.off.add(one.name); this.draw(); } },
     h('i', { class: `dot ${one.name}` }), one.label, h('b', null, this.text(this.latest[one.name])))));
   }

@@ -1,8 +1,8 @@
 // Failures: grouped errors, dead letters, slowest waits.
 
 import { h } from './dom.js';
-import { count, duration, lately, plural, shown } from './format.js';
-import { foreign, hidden, notice, panel, queueLink, table, taskCell, taskLink, traceLink, web, when } from './parts.js';
+import { count, duration, lately, plural, shown, UNKNOWN } from './format.js';
+import { foreign, hidden, notice, panel, queueLink, table, taskCell, taskLink, traceHint, traceLink, web, when } from './parts.js';
 
 /** How far back slow waits go, in seconds. */
 export const WAITS = 900;
@@ -17,7 +17,8 @@ export function errorList(errors, links, now, empty, withQueue = true) {
   if (errors.length === 0) return h('p', { class: 'empty' }, empty);
   return h('ul', { class: 'errors' }, errors.map((error) => h('li', { key: `${error.queue} ${error.task_type} ${error.error}` },
     h('div', { class: 'tally' },
-      h('span', null, h('b', null, count(error.attempts)), error.attempts === 1 ? 'attempt' : 'attempts'),
+      h('span', { class: error.attempts > 0 ? null : 'muted', title: 'Failed attempts whose span came' },
+        h('b', null, error.attempts > 0 ? count(error.attempts) : UNKNOWN), error.attempts === 1 ? 'attempt' : 'attempts'),
       h('span', { class: error.dead_letters > 0 ? 'text-critical' : 'muted', title: 'Dead letters with this error, of those that were read' },
         h('b', null, count(error.dead_letters)), 'dead')),
     h('div', { class: 'what' },
@@ -31,6 +32,12 @@ export function errorList(errors, links, now, empty, withQueue = true) {
         h('pre', { tabindex: 0 }, foreign(error.example.error, 'whole')),
         h('div', { class: 'sub' }, 'Task ', taskLink(error.queue, error.example.task_id),
           error.example.at && when(error.example.at, now)))))));
+}
+
+/** Why groups have fewer attempts than dead letters. */
+export function attemptsWithoutSpans(errors) {
+  return errors.some((error) => error.attempts < error.dead_letters) && h('p', { key: 'attempts', class: 'muted' },
+    'Attempts are those whose span came; dead letters are read in Redis.');
 }
 
 /** Why groups have fewer dead letters than there are, of each queue where that is so. */
@@ -81,7 +88,8 @@ export function errorsView({ document, now }, all, failure) {
   return h('div', { key: 'errors', class: 'stack' },
     failure && notice('critical', 'The list of errors can not be read now', `${failure}. It is as it was; the page tries again.`),
     panel('Errors', { note: `${plural(total, 'group')} of the ${lately(3600, document, now)}; numbers and ids are left out` },
-      errorList(first, links, now, noErrors(document, now)), unreadLetters(document.queues),
+      errorList(first, links, now, noErrors(document, now)), attemptsWithoutSpans(first), unreadLetters(document.queues),
+      traceHint(links, first, document.dead_letters, document.slowest_waits),
       total > first.length && h('p', { class: 'muted' }, `${plural(total - first.length, 'more group')} not drawn: `,
         h('a', { href: web('api/v1/errors') }, '/api/v1/errors'))),
     panel('Dead letters', { note: newest(document.dead_letters, document.totals.archived) },

@@ -25,6 +25,16 @@ async function documentOf(answer, isDocument, signal) {
   return document;
 }
 
+/** Why there is no such thing: {"error": text}. */
+async function reasonOf(answer) {
+  try {
+    const { error } = await answer.json();
+    return typeof error === 'string' && error !== '' ? error : null;
+  } catch {
+    return null;
+  }
+}
+
 export class Feed {
   /**
    * `address()` says what to ask for, relative to ROOT; null stands for nothing. `receive(document)` gets each new one of which
@@ -39,8 +49,9 @@ export class Feed {
     this.askedAt = null;
     /** Why the last attempt failed; null where it did not. */
     this.failure = null;
-    /** Whether there is no such thing. */
+    /** Whether there is no such thing, and why, as far as the collector says it. */
     this.isMissing = false;
+    this.reason = null;
     this.etag = { address: null, value: null };
     this.failures = 0;
     document.addEventListener('visibilitychange', () => {
@@ -69,7 +80,7 @@ export class Feed {
   /** Another document from now on. */
   restart() {
     this.stop();
-    Object.assign(this, { etag: { address: null, value: null }, failure: null, isMissing: false, answeredAt: null,
+    Object.assign(this, { etag: { address: null, value: null }, failure: null, isMissing: false, reason: null, answeredAt: null,
       failures: 0 });
     this.again(0);
   }
@@ -97,12 +108,13 @@ export class Feed {
       const isMissing = this.missing.includes(answer.status);
       if (answer.status !== 304 && !isMissing && !answer.ok) throw new Error(`the collector answers ${answer.status}`);
       const document = answer.ok ? await documentOf(answer, this.isDocument, request.signal) : null;
+      const reason = isMissing ? await reasonOf(answer) : null;
       if (this.current !== request) return;
       if (document) {
         this.take(document);
         this.etag = { address, value: answer.headers.get('ETag') };
       }
-      Object.assign(this, { answeredAt: performance.now(), failure: null, isMissing, failures: 0 });
+      Object.assign(this, { answeredAt: performance.now(), failure: null, isMissing, reason, failures: 0 });
     } catch (error) {
       if (this.current !== request) return;
       this.failures += 1;

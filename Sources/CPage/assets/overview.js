@@ -2,8 +2,8 @@
 
 import { h } from './dom.js';
 import { age, clock, count, duration, lately, plural, rate, UNKNOWN } from './format.js';
-import { errorList, WAITS, waitTable } from './errors.js';
-import { elapsed, link, notice, panel, STATES } from './parts.js';
+import { attemptsWithoutSpans, errorList, WAITS, waitTable } from './errors.js';
+import { elapsed, link, notice, panel, STATES, traceHint } from './parts.js';
 import { instructions } from './pipeline.js';
 
 /** With more queues the lists below them would be out of sight. */
@@ -13,6 +13,9 @@ export function overviewView({ attention, queues, state }) {
   const { document, now } = state;
   const redis = document.redis.state;
   const isEmpty = document.queues.length === 0;
+  const errors = document.errors.slice(0, 4);
+  const waits = document.slowest_waits.slice(0, 6);
+  const hintBelow = (list) => traceHint(document.links, list);
   return h('div', { key: 'overview', class: 'stack' },
     attention.view(document, now),
     redis !== 'off' && !(isEmpty && redis === 'unread') && totals(document),
@@ -21,9 +24,10 @@ export function overviewView({ attention, queues, state }) {
     document.spans?.received === 0 && instructions(document),
     !isEmpty && document.queues.length <= FEW_QUEUES && h('div', { key: 'lists', class: 'columns' },
       document.errors.length > 0 && panel('Errors', { note: link('#/errors', allOf(document.errors_total ?? document.errors.length)) },
-        errorList(document.errors.slice(0, 4), document.links, now, '')),
+        errorList(errors, document.links, now, ''), attemptsWithoutSpans(errors),
+        hintBelow(errors)),
       document.slowest_waits.length > 0 && panel('Slowest waits', { note: lately(WAITS, document, now) },
-        waitTable(document.slowest_waits.slice(0, 6), document, now))));
+        waitTable(waits, document, now), !hintBelow(errors) && hintBelow(waits))));
 }
 
 function allOf(groups) {

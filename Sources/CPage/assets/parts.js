@@ -73,14 +73,23 @@ export function taskLink(queue, id) {
     h('bdi', null, shown(id)));
 }
 
-/** A trace id, as a link where there is something that shows it. */
+/** A trace id, as a link where there is something that shows it; the tooltip of a plain one has the whole and says how to get there. */
 export function traceLink(id, links) {
   if (!id) return UNKNOWN;
-  const text = h('code', null, id.slice(0, 8));
+  const text = id.slice(0, 8);
   const address = links?.trace && web(links.trace.replaceAll('{trace_id}', encodeURIComponent(id)));
-  if (!address) return text;
+  if (!address) return h('code', { title: [id, links?.trace_hint].filter(Boolean).join('. ') }, text);
   const label = { href: address, 'aria-label': `Trace ${id}`, title: id };
-  return h('a', links.trace.includes('://') ? { ...label, target: '_blank', rel: 'noopener noreferrer' } : label, text);
+  return h('a', isGrafana(links) ? { ...label, target: '_blank', rel: 'noopener noreferrer' } : label, h('code', null, text));
+}
+
+/** Whether traces are opened in Grafana, and not on a page of the collector's. */
+export const isGrafana = (links) => Boolean(links?.trace?.includes('://'));
+
+/** How to make links of trace ids that are plain text; null where there are none. */
+export function traceHint(links, ...lists) {
+  const ids = lists.flat().map((one) => one.trace_id ?? one.example?.trace_id);
+  return links.trace_hint && ids.some(Boolean) && h('p', { key: 'trace hint', class: 'muted' }, links.trace_hint);
 }
 
 /** The address below ROOT, if it leads to the web; else null. */

@@ -4,9 +4,9 @@ import { h } from './dom.js';
 import { attentionOf } from './attention.js';
 import { Chart } from './chart.js';
 import { age, bytes, count, duration, lately, NO_NAME, plural, rate, UNKNOWN } from './format.js';
-import { errorList, letterTable, newest, noErrors, unreadLetters, WAITS, waitTable } from './errors.js';
-import { bar, drain, fact, foreign, moment, notice, outside, panel, servesOthers, stateNumbers, table, taskCell, traceLink, wait,
-  web } from './parts.js';
+import { attemptsWithoutSpans, errorList, letterTable, newest, noErrors, unreadLetters, WAITS, waitTable } from './errors.js';
+import { bar, drain, fact, foreign, moment, notice, outside, panel, servesOthers, stateNumbers, table, taskCell, traceHint,
+  traceLink, wait, web } from './parts.js';
 
 const tasks = (value) => count(Math.round(value * 10) / 10);
 const perSecond = (value) => (value === 0 ? '0' : value < 10 ? String(Number(value.toPrecision(2))) : count(Math.round(value)));
@@ -15,12 +15,13 @@ const CHARTS = [
   { title: 'Backlog by state', unit: 'tasks', stacked: true, format: tasks, series: [
     { name: 'active', label: 'active' }, { name: 'pending', label: 'pending' }, { name: 'retry', label: 'retry' },
     { name: 'scheduled', label: 'scheduled' }, { name: 'aggregating', label: 'aggregating' },
-    { name: 'archived', label: 'archived', off: true }] },
+    { name: 'archived', label: 'archived', off: 'Archived tasks are no backlog, and so many that they would hide it' }] },
   { title: 'Arrivals and completions', unit: 'tasks per second', format: perSecond, series: [
     { name: 'enqueued', label: 'enqueued' }, { name: 'completed', label: 'completed' }] },
   { title: 'Wait before the task runs', unit: 'of recent tasks', format: duration, series: [
     { name: 'wait_p50', label: 'p50' }, { name: 'wait_p95', label: 'p95' }, { name: 'wait_p99', label: 'p99' }] },
-  { title: 'Failed attempts', unit: 'attempts per second', format: perSecond, series: [{ name: 'failed', label: 'failed' }] },
+  { title: 'Failed attempts', unit: 'attempts per second', format: perSecond, series: [
+    { name: 'failed', label: 'failed' }, { name: 'dead_lettered', label: 'dead letters' }] },
 ];
 
 export class QueueView {
@@ -35,7 +36,7 @@ export class QueueView {
     const { start, step, points } = document.history;
     const { wait_p50_seconds: p50, wait_p95_seconds: p95, wait_p99_seconds: p99 } = document;
     const latest = { ...document, enqueued: document.enqueued_per_second, completed: document.completed_per_second,
-      failed: document.failed_per_second, wait_p50: p50, wait_p95: p95, wait_p99: p99 };
+      failed: document.failed_per_second, dead_lettered: document.dead_lettered_per_second, wait_p50: p50, wait_p95: p95, wait_p99: p99 };
     for (const chart of this.charts) chart.show({ start, step, points, ...document.history }, latest);
   }
 
@@ -78,11 +79,12 @@ export class QueueView {
     return h('div', { key: 'lists', class: 'columns' },
       h('div', { class: 'stack' },
         panel('Errors', { note: 'grouped' }, errorList(document.errors, links, now, noErrors(overview, now), false),
-          unreadLetters([document], false)),
+          attemptsWithoutSpans(document.errors), unreadLetters([document], false),
+          traceHint(links, document.errors, document.dead_letters, document.slowest_waits)),
         panel('Dead letters', { note: newest(document.dead_letters, document.archived) },
           letterTable(document.dead_letters, links, now, false))),
       h('div', { class: 'stack' },
-        panel('Task types', null, typeTable(document.task_types)),
+        panel('Task types', { note: 'since the start' }, typeTable(document.task_types)),
         panel('Retries due next', null, this.retryTable(document.retries_due, links, now)),
         panel('Slowest waits', { note: lately(WAITS, overview, now) }, waitTable(document.slowest_waits, overview, now, false)),
         panel('Served by', null, serverTable(document.servers))));
@@ -137,7 +139,7 @@ function workers(queue) {
 function facts(queue) {
   return h('dl', { class: 'facts' },
     fact('Oldest pending', queue.pending === 0 ? UNKNOWN : duration(queue.oldest_wait_seconds)),
-    fact('Wait p50 / p95 / p99', [wait(queue, queue.wait_p50_seconds), ' / ', duration(queue.wait_p95_seconds), ' / ',
+    fact('Recent wait p50 / p95 / p99', [wait(queue, queue.wait_p50_seconds), ' / ', duration(queue.wait_p95_seconds), ' / ',
       duration(queue.wait_p99_seconds)]),
     fact('Arrivals', flow(queue.enqueued_per_second)),
     fact('Completions', flow(queue.completed_per_second)),

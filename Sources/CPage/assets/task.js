@@ -4,7 +4,7 @@ import { h } from './dom.js';
 import { age, bytes, count, named, plural } from './format.js';
 import { isSearch, isTask } from './documents.js';
 import { OTHER, ROOT } from './feed.js';
-import { fact, foreign, hidden, link, moment, panel, queueLink, taskDocument, traceLink, when } from './parts.js';
+import { fact, foreign, hidden, link, moment, panel, queueLink, taskDocument, traceHint, traceLink, when } from './parts.js';
 import { due } from './queue.js';
 
 /** Queues besides the first one that are named. */
@@ -149,5 +149,6 @@ function found(task, links, now) {
       fact('Worker', task.worker && [foreign(task.worker.host), ` process ${task.worker.pid}`,
         task.worker.started_at && [', for ', at(task.worker.started_at)]]),
       fact('Payload', task.payload_bytes == null ? null : bytes(task.payload_bytes)),
-      fact('Trace', task.trace_id && traceLink(task.trace_id, links))));
+      fact('Trace', task.trace_id && traceLink(task.trace_id, links))),
+    traceHint(links, task));
 }

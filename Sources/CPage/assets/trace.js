@@ -2,10 +2,11 @@
 
 import { h } from './dom.js';
 import { count, duration, plural, UNKNOWN } from './format.js';
-import { fact, foreign, hidden, icon, link, notice, panel, traceLink, web } from './parts.js';
+import { fact, foreign, hidden, icon, isGrafana, link, notice, outside, panel, traceLink, web } from './parts.js';
 
 const KINDS = ['', 'internal', 'server', 'client', 'producer', 'consumer'];
 const MOST_SPANS = 2000;
+const TRACE_ID = /^(?!0+$)[0-9a-f]{1,32}$/i;
 
 /** Milliseconds. A stamp before this was counted in another unit, or by a clock that was never set. */
 const EARLIEST = Date.UTC(2000);
@@ -100,7 +101,7 @@ export class TraceView {
     this.end = Math.max(...dated.map((span) => span.end), this.begin);
   }
 
-  view({ links, isMissing, failure, redraw, home }) {
+  view({ links, isMissing, reason, failure, redraw, home }) {
     this.redraw = redraw;
     return h('div', { key: `trace ${this.id}`, class: 'opened' },
       h('div', { class: 'heading' }, h('a', { href: home, class: 'back' }, '← Queues'),
@@ -108,9 +109,19 @@ export class TraceView {
         this.rows && h('span', { class: 'end' }, link(web(`api/v1/traces/${encodeURIComponent(this.id)}`), 'As JSON'))),
       failure && notice('critical', 'The trace can not be read now', `${failure}. The page tries again.`),
       this.rows ? this.waterfall(links) : !failure && h('p', { class: 'empty panel' }, isMissing
-        ? 'No span of this trace is in memory: it may be too old, or its spans went to another collector. '
-          + 'The trace backend may still have it.'
-        : 'Loading…'));
+        ? this.missing(links, reason ?? 'no span of this trace is in memory') : 'Loading…'));
+  }
+
+  /** Why there is nothing to draw, and where to look instead. */
+  missing(links, reason) {
+    const said = reason[0].toUpperCase() + reason.slice(1);
+    if (!TRACE_ID.test(this.id)) return `${said}.`;
+    if (links.trace_hint) return `${said}. ${links.trace_hint}`;
+    if (isGrafana(links)) {
+      return [`${said}. The trace backend may have it: `,
+        outside(web(links.trace.replaceAll('{trace_id}', encodeURIComponent(this.id))), 'Open in Grafana')];
+    }
+    return `${said}: it may be too old, or its spans went to another collector. The trace backend may still have it.`;
   }
 
   waterfall(links) {

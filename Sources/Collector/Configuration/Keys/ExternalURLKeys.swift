@@ -8,7 +8,8 @@ struct ExternalURLKeys: KeySection {
     let grafana = Key(
         "external-url.grafana", .webURL, default: "", example: "https://grafana.example.com",
         help: """
-            The base URL of Grafana. With it the status page links each trace id to Grafana's Explore; without it, trace ids are text.
+            The base URL of Grafana. With it the status page links each trace id to Grafana's Explore. Without it, trace ids are links \
+            to /trace where traces.recent-max-bytes keeps spans in memory, else text.
             """)
     let tempoDataSource = Key(
         "external-url.tempo-datasource", .text, default: "", example: "tempo-eu",

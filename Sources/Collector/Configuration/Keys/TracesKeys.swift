@@ -32,7 +32,7 @@ struct TracesKeys: KeySection {
         "traces.recent-max-bytes", .size(0...1 << 30, or: "auto"), default: "auto", example: "64MiB",
         help: """
             The newest accepted spans that are kept in memory, for /api/v1/traces and /trace. auto is 16MiB where tempo.endpoint is \
-            none (less with a small memory.limit), else 0: none are kept.
+            none (less with a small memory.limit), else 0: none are kept. Set it beside a trace backend if there is no Grafana to link to.
             """,
         page: "docs/API.md#apiv1tracestrace_id")
     let traceParent = Key(
