@@ -3,6 +3,7 @@ package exporthttp
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -18,15 +19,23 @@ const Patience = time.Minute
 // New returns an exporter to the collector's socket (/run/asynq-collector/otlp.sock) or address (127.0.0.1:4318), for
 // tasktrace.Start. Neither it nor the collector's restart loses a span, as long as that takes less than [Patience].
 //
+// The target may have a scheme: unix:///run/asynq-collector/otlp.sock, http://127.0.0.1:4318. One that is empty, or to which no span
+// could be sent, is an error that says what to give.
+//
 // The connection is not encrypted. The options are applied after the package's own, and win.
 func New(ctx context.Context, target string, options ...otlptracehttp.Option) (*otlptrace.Exporter, error) {
-	host := target
-	if transport.IsSocket(target) {
+	to, err := transport.ParseTarget(target, "4318")
+	if err != nil {
+		return nil, fmt.Errorf("exporthttp: %w", err)
+	}
+	host := to.Address
+	if to.Socket != "" {
 		host = "localhost" // A name for the Host header; the transport knows the way.
 	}
 	return otlptracehttp.New(ctx, append([]otlptracehttp.Option{
-		otlptracehttp.WithHTTPClient(&http.Client{Transport: transport.New(target), Timeout: 10 * time.Second}),
+		otlptracehttp.WithHTTPClient(&http.Client{Transport: transport.New(to), Timeout: 10 * time.Second}),
 		otlptracehttp.WithEndpoint(host),
+		otlptracehttp.WithURLPath("/v1/traces"), // The environment may have the path of another backend.
 		otlptracehttp.WithInsecure(),
 		otlptracehttp.WithRetry(otlptracehttp.RetryConfig{Enabled: true, MaxElapsedTime: Patience,
 			InitialInterval: 250 * time.Millisecond, MaxInterval: 2 * time.Second}),

@@ -2,6 +2,8 @@ package tasktrace
 
 import (
 	"context"
+	"errors"
+	"reflect"
 	"time"
 
 	"go.opentelemetry.io/otel"
@@ -17,7 +19,14 @@ const patience = time.Minute
 //
 // The function that it returns sends the last spans: call it when all else has ended, with time enough. The options are
 // applied after the package's own.
+//
+// Without an exporter no span is sent. OpenTelemetry's error handler, which writes to standard error, is told so at once, and the
+// returned function returns the error.
 func Start(exporter sdktrace.SpanExporter, options ...sdktrace.TracerProviderOption) (stop func(context.Context) error) {
+	if isNil(exporter) {
+		otel.Handle(errNoExporter)
+		return func(context.Context) error { return errNoExporter }
+	}
 	batches := sdktrace.WithBatcher(exporter,
 		sdktrace.WithMaxQueueSize(16_384), // Spans that end while the collector is unavailable.
 		sdktrace.WithExportTimeout(patience),
@@ -27,4 +36,13 @@ func Start(exporter sdktrace.SpanExporter, options ...sdktrace.TracerProviderOpt
 	otel.SetTracerProvider(provider)
 	otel.SetTextMapPropagator(propagation.TraceContext{})
 	return provider.Shutdown
+}
+
+var errNoExporter = errors.New("tasktrace: Start was given no exporter, so that no span is sent: " +
+	"look at the error of exportgrpc.New or exporthttp.New")
+
+// isNil is true for a nil pointer as well, which the interface hides: the exporter of a New whose error was not looked at.
+func isNil(exporter sdktrace.SpanExporter) bool {
+	value := reflect.ValueOf(exporter)
+	return !value.IsValid() || value.Kind() == reflect.Pointer && value.IsNil()
 }

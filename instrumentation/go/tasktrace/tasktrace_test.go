@@ -11,8 +11,10 @@ import (
 	"time"
 
 	"github.com/hibiken/asynq"
+	"go.opentelemetry.io/otel"
 	"go.opentelemetry.io/otel/attribute"
 	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace"
 	"go.opentelemetry.io/otel/propagation"
 	sdktrace "go.opentelemetry.io/otel/sdk/trace"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
@@ -207,5 +209,22 @@ func TestALineOutsideOfSpansStaysAsItIs(t *testing.T) {
 	slog.New(slog.NewTextHandler(&plain, without)).WithGroup("g").Info("m", "a", 1)
 	if ours.String() != plain.String() {
 		t.Errorf("%q, not %q", ours.String(), plain.String())
+	}
+}
+
+func TestWithoutAnExporterStartSaysSo(t *testing.T) {
+	var told []error
+	otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { told = append(told, err) }))
+	defer otel.SetErrorHandler(otel.ErrorHandlerFunc(func(err error) { t.Log(err) }))
+	before := otel.GetTracerProvider()
+	for _, exporter := range []sdktrace.SpanExporter{nil, (*otlptrace.Exporter)(nil)} {
+		told = nil
+		stop := Start(exporter)
+		if err := stop(context.Background()); err == nil || len(told) != 1 || told[0] != err {
+			t.Errorf("%T: %v, told %v", exporter, err, told)
+		}
+	}
+	if otel.GetTracerProvider() != before {
+		t.Error("there is a provider all the same")
 	}
 }

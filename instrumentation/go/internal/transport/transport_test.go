@@ -21,7 +21,7 @@ func TestARequestGoesThroughTheSocket(t *testing.T) {
 		func(w http.ResponseWriter, r *http.Request) { w.WriteHeader(http.StatusAccepted) })}}
 	server.Start()
 	defer server.Close()
-	answer, err := (&http.Client{Transport: New(socket)}).Get("http://localhost/v1/traces")
+	answer, err := (&http.Client{Transport: New(Target{Socket: socket})}).Get("http://localhost/v1/traces")
 	if err != nil || answer.StatusCode != http.StatusAccepted {
 		t.Fatal(answer, err)
 	}
@@ -31,7 +31,7 @@ func TestARequestGoesThroughTheSocket(t *testing.T) {
 func TestARequestGoesToAnAddress(t *testing.T) {
 	server := httptest.NewServer(http.NotFoundHandler())
 	defer server.Close()
-	answer, err := (&http.Client{Transport: New(server.Listener.Addr().String())}).Get(server.URL)
+	answer, err := (&http.Client{Transport: New(Target{Address: server.Listener.Addr().String()})}).Get(server.URL)
 	if err != nil || answer.StatusCode != http.StatusNotFound {
 		t.Fatal(answer, err)
 	}
@@ -40,7 +40,7 @@ func TestARequestGoesToAnAddress(t *testing.T) {
 
 func TestWhatFailsIsTemporaryAndKeepsItsCause(t *testing.T) {
 	socket := filepath.Join(t.TempDir(), "absent")
-	_, err := (&http.Client{Transport: New(socket)}).Get("http://localhost/")
+	_, err := (&http.Client{Transport: New(Target{Socket: socket})}).Get("http://localhost/")
 	var temporary interface{ Temporary() bool }
 	if !errors.As(err, &temporary) || !temporary.Temporary() {
 		t.Errorf("%v is not temporary", err)
