@@ -1,8 +1,9 @@
-// Enqueue enqueues a task whose headers carry the trace: Asynq 0.26 and newer.
+// Enqueue enqueues tasks whose headers carry the trace: Asynq 0.26 and newer. One of them fails.
 package main
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"os"
 	"time"
@@ -21,6 +22,11 @@ func sendMail(ctx context.Context, client *tasktrace.Client) (*asynq.TaskInfo, e
 	return client.Enqueue(ctx, "email:send", []byte(`{"user":42}`), asynq.Queue("mail"))
 }
 
+// printInvoice enqueues a task that fails. It may not be tried again, so that it is a dead letter at once.
+func printInvoice(ctx context.Context, client *tasktrace.Client) (*asynq.TaskInfo, error) {
+	return client.Enqueue(ctx, "invoice:print", []byte(`{"customer":42}`), asynq.Queue("mail"), asynq.MaxRetry(0))
+}
+
 func main() {
 	ctx := context.Background()
 	exporter, err := exportgrpc.New(ctx, os.Getenv("OTLP_SOCKET"))
@@ -35,7 +41,8 @@ func main() {
 	client := newClient(redis)
 	defer client.Close()
 	info, err := sendMail(ctx, client)
+	failing, failure := printInvoice(ctx, client)
 	flush, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
-	slog.Info("enqueued", "task", info, "error", err, "spans", stopTracing(flush))
+	slog.Info("enqueued", "task", info, "failing", failing, "error", errors.Join(err, failure), "spans", stopTracing(flush))
 }

@@ -1,9 +1,10 @@
-// Worker runs tasks of the queues mail and default.
+// Worker runs tasks of the queues mail and default. Those that print an invoice fail.
 package main
 
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"time"
@@ -36,6 +37,7 @@ func run(ctx context.Context) error {
 	mux := asynq.NewServeMux()
 	mux.Use(tasktrace.Middleware())
 	mux.HandleFunc("email:send", sendEmail)
+	mux.HandleFunc("invoice:print", printInvoice)
 	err = server.Run(mux) // Until SIGTERM, and then until the handlers have returned.
 	flush, cancel := context.WithTimeout(ctx, 20*time.Second)
 	defer cancel()
@@ -45,4 +47,18 @@ func run(ctx context.Context) error {
 func sendEmail(ctx context.Context, task *asynq.Task) error {
 	slog.InfoContext(ctx, "sending", "bytes", len(task.Payload()))
 	return nil
+}
+
+// Its type is the label error_type of asynq_task_failures_total, its text is the error on the status page.
+type noSuchCustomer struct {
+	id int
+}
+
+func (e noSuchCustomer) Error() string {
+	return fmt.Sprintf("no customer %d", e.id)
+}
+
+func printInvoice(ctx context.Context, task *asynq.Task) error {
+	slog.InfoContext(ctx, "printing", "bytes", len(task.Payload()))
+	return noSuchCustomer{42}
 }
