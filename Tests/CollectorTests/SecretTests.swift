@@ -99,6 +99,8 @@ struct SecretTests {
             ("http://tempo:43l8", "http://tempo:43l8"),
             ("https://t.example.com:443x/otlp", "https://t.example.com:443x/otlp"),
             ("http://tempo:4318:4318", "http://tempo:4318:4318"), ("collector:4318:4318", "collector:4318:4318"),
+            ("http://http://tempo:4318", "http://http://tempo:4318"),
+            ("http://https://u:hush", "http://https://u:<redacted>"),
             ("rediss://x:6380/0?ssl=true", "rediss://x:6380/0?ssl=true"),
             ("redis-cluster://a:7000,b", "redis-cluster://a:7000,b"),
             ("redis://localhost:6379/mydb", "redis://localhost:6379/mydb"),

@@ -313,7 +313,7 @@ def test_a_backend_that_rejects_every_point_has_accepted_nothing(start, stub):
     told = eventually("it is told", lambda: lines(collector, "does not take"))
     assert "rejects every data point" in told[0]["reason"]
     page = collector.metrics()
-    assert set(codes(collector)) == {"rejected"} and page.sum("asynq_collector_push_rejected_points_total") > 100
+    assert set(codes(collector)) == {"rejected"} and page.sum("asynq_collector_push_rejected_points_total") > 20
     assert not page.has("asynq_collector_push_last_success_timestamp_seconds")
 
 
@@ -338,11 +338,11 @@ def test_more_rejected_points_than_were_sent_end_nothing(start, stub):
     # 2^63 - 1 of them, and an empty message.
     stub.answer(200, body=bytes.fromhex("0a0c08ffffffffffffffff7f1200"))
     collector = start()
-    eventually("many answers", lambda: codes(collector).get("200", 0) >= 5)
+    eventually("many answers", lambda: codes(collector).get("rejected", 0) >= 5)
     rejected = collector.metrics().sum("asynq_collector_push_rejected_points_total")
     assert 100 < rejected < 100_000
-    told = lines(collector, "but for some data points")
-    assert len(told) == 1 and 20 < int(told[0]["points"]) < 10_000
+    told = lines(collector, "does not take")
+    assert len(told) == 1 and "rejects every data point" in told[0]["reason"]
 
 
 def test_partial_success_is_counted_and_told_once(start, stub):

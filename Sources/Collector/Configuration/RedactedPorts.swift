@@ -18,6 +18,11 @@ enum RedactedPorts {
     static func text(_ text: Substring) -> String {
         var position = authority(of: text)
         let end = text[position...].firstIndex { "/?#".contains($0) } ?? text.endIndex
+        let inner = text[position...].lowercased()
+        // A scheme that is written twice.
+        if inner.hasPrefix("http://") || inner.hasPrefix("https://") {
+            return text[..<position] + Self.text(text[position...])
+        }
         let scheme = text[..<position].lowercased()
         let isOfCluster = scheme.hasSuffix("-cluster://")
         if !scheme.contains("redis"), isMistypedPort(text[position..<end]) { return String(text) }
