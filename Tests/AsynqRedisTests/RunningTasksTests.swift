@@ -187,6 +187,18 @@ struct RunningTasksTests {
         #expect(running.error == nil)
     }
 
+    @Test("20,000 running tasks of all servers together are no error; of one more it is said that there are too many")
+    func tooMany() {
+        for (count, reason) in [(20_000, nil), (20_001, .limit)] as [(Int, ScrapeErrorReason?)] {
+            var running = RunningTasks()
+            var pipeline = RedisPipeline()
+            let lists = running.addLists(of: [Self.server, Array("asynq:servers:{b}".utf8)], to: &pipeline)
+            let ids = (0..<count).map { "\($0)" }
+            running.readLists(lists, [Self.list(Array(ids[..<12_000])), Self.list(Array(ids[12_000...]))])
+            #expect(running.error?.reason == reason)
+        }
+    }
+
     @Test("All tasks of a first scrape are measured and read, and read again by the next one")
     func firstScrape() {
         var running = RunningTasks()

@@ -2,6 +2,7 @@ import Glibc
 import Logging
 import Model
 import Platform
+import SpanReceiver
 import Spool
 import TestSupport
 import Testing
@@ -51,6 +52,28 @@ struct SpoolStartTests {
         chmod(open, 0o777)
         let weakness = try OpenedSpool(directory: open, options: options, clock: .system).weakness
         #expect(weakness == "mode 0777: every user may write to it")
+    }
+
+    @Test("What was left to the thread of appends is sent before the end; the spool takes no more after it")
+    func threads() throws {
+        let directory = try TemporaryDirectory()
+        let backend = try FakeBackend([200])
+        let options = try #require(
+            try options([
+                "--tempo-endpoint=http://127.0.0.1:\(backend.port)", "--spool-directory=\(directory.path)",
+                "--spool-max-bytes=2MiB",
+            ]))
+        let tempo = try TempoSide(try #require(options.forwarder), options, clock: .system) { label in
+            Logger(label: label) { _ in SwiftLogNoOpLogHandler() }
+        }
+        @Sendable func append() throws {
+            try [UInt8](repeating: 1, count: 10).withUnsafeBytes { try tempo.spool.append($0, spanCount: 3) }
+        }
+        try tempo.start()
+        tempo.appends.run { #expect(throws: Never.self) { try append() } }
+        tempo.stop(drainUntil: .soon)
+        #expect(tempo.spool.statistics.deliveredSpans == 3 && backend.heads.count == 1)
+        #expect(throws: SpoolError.self) { try append() }
     }
 
     @Test("Each report of the spool is a line")

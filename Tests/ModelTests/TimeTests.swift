@@ -77,3 +77,13 @@ struct TimeTests {
         }
     }
 }
+
+@Suite("A time that is cut off")
+struct CutTimeTests {
+    @Test("No beginning of a time is one, wherever it ends")
+    func beginnings() {
+        let whole = Array("2026-11-28T14:02:11.5Z".utf8)
+        #expect(RFC3339.parse(whole) != nil)
+        for count in 0..<whole.count { #expect(RFC3339.parse(Array(whole.prefix(count))) == nil, "\(count)") }
+    }
+}

@@ -148,6 +148,20 @@ struct UnreadableSegmentTests {
         #expect(try Spool(disk).readAll() == Self.texts(3 * bad..<3 * bad + 3))
     }
 
+    @Test("A segment that can't be opened while a start looks at it is kept for the next start", arguments: 0..<4)
+    func failedOpen(bad: Int) throws {
+        let (disk, _) = try Self.makeSpool()
+        let name = disk.segmentNames[bad]
+        disk.inject(Fault(operation: .open, namePrefix: name, code: EIO))
+        let spool = try Spool(disk)
+        #expect(disk.pendingFaults == 0 && spool.statistics.quarantinedSegments == 1)
+        let read = Self.readStubbornly(spool)
+        #expect(read.texts == Self.texts(0..<3 * bad) + Self.texts(3 * bad + 3..<12))
+        spool.settle(read.frames)
+        #expect(spool.isBalanced && spool.statistics.corruptFrames == 0)
+        #expect(try Spool(disk).readAll() == Self.texts(3 * bad..<3 * bad + 3))
+    }
+
     @Test("A batch in flight when its segment went bad is delivered, not dropped")
     func inFlight() throws {
         let (disk, spool) = try Self.makeSpool()

@@ -246,3 +246,22 @@ struct PairingTests {
         #expect(producer?.reference == nil)
     }
 }
+
+@Suite("What is remembered of a producer")
+struct RememberedProducerTests {
+    @Test("Whether its end is when a task was due stays known once a consumer has named it", arguments: [true, false])
+    func due(isDue: Bool) {
+        var pairing = SpanPairing(capacity: 10, lifetime: .seconds(60))
+        let producer = SpanReference(trace: trace(1), span: SpanID(7))
+        pairing.add(producer: producer, end: 5, isDue: isDue, at: MonotonicTime(nanoseconds: 1_000_000_000))
+        #expect(pairing.openProducers == 1)
+        var span = TaskSpan()
+        span.reference = SpanReference(trace: producer.trace, span: SpanID(8))
+        span.parent = producer.span
+        for _ in 0..<2 {
+            let found = pairing.latestProducer(of: span)
+            #expect(found?.reference == producer && found?.end == 5 && found?.isDue == isDue)
+            #expect(pairing.openProducers == 0)
+        }
+    }
+}

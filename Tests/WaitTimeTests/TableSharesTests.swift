@@ -6,10 +6,14 @@ import Testing
 @Suite("Bytes for what is remembered of spans")
 struct TableSharesTests {
     private func options(_ mebibytes: Int, collectsWaits: Bool = false) -> TaskAggregatorOptions {
+        options(bytes: mebibytes << 20, collectsWaits: collectsWaits)
+    }
+
+    private func options(bytes: Int, collectsWaits: Bool = false) -> TaskAggregatorOptions {
         var options = TaskAggregatorOptions(
             bounds: HistogramBounds(ascending: 1), maxTaskTypes: 1, maxQueues: 1, quantileWindow: .seconds(60))
         options.collectsWaits = collectsWaits
-        options.divide(mebibytes << 20)
+        options.divide(bytes)
         return options
     }
 
@@ -34,5 +38,14 @@ struct TableSharesTests {
         #expect(all.pairingCapacity == 100_000 && all.duplicateMemory == 100_000 && all.startedAttemptsBytes == 9 << 20)
         #expect(options(8).duplicateMemory == 100_000)
         #expect(options(100).pairingCapacity == 100_000)
+    }
+
+    @Test("Repeated spans get as much as exactly two thirds, and no byte more", arguments: [100, 3000, 50_000])
+    func exactShare(capacity: Int) {
+        func bytes(_ capacity: Int) -> Int { RecentReferences(capacity: capacity).bytes.limit }
+        let share = bytes(capacity)
+        let exact = options(bytes: share * 3 / 2).duplicateMemory
+        #expect(share % 2 == 0 && exact >= capacity && bytes(exact) == share && bytes(exact + 1) > share)
+        #expect(bytes(options(bytes: share * 3 / 2 - 1).duplicateMemory) < share)
     }
 }
