@@ -113,6 +113,43 @@ struct TerminalKindTests {
     }
 }
 
+@Suite("Frames that follow one another as text")
+struct PrintedFramesTests {
+    private let frames = LinesOfText()
+    private let overviews = LinesOfText()
+
+    /// Prints frames of a collector that does not answer, until there are so many, or until one can't be written.
+    private func print(atMost count: Int, canWrite: Bool = true) -> Int32 {
+        let (frames, overviews) = (frames, overviews)
+        return TopCommand.printFrames(
+            TopState(),
+            source: { _ throws(TopFailure) in
+                overviews.add("asked")
+                throw TopFailure("http://h:1 does not answer")
+            },
+            environment: [],
+            write: {
+                frames.add($0)
+                return canWrite
+            },
+            awaitEnd: { frames.all.count == count })
+    }
+
+    @Test("Each has what is known when it is due; a signal between two of them is an orderly end")
+    func failures() {
+        #expect(print(atMost: 3) == ExitCode.ok)
+        #expect(frames.all.count == 3 && overviews.all.count == 2)
+        #expect(frames.all.map { $0.contains("http://h:1 does not answer") } == [false, true, true])
+        #expect(frames.all.allSatisfy { $0.hasPrefix("asynq-collector") && $0.hasSuffix("\n\n") })
+    }
+
+    @Test("One that can't be written ends it with a failure, and nothing is asked any more")
+    func unwritten() {
+        #expect(print(atMost: 3, canWrite: false) == ExitCode.failure)
+        #expect(frames.all.count == 1 && overviews.all.isEmpty)
+    }
+}
+
 @Suite("The address that top and healthcheck ask")
 struct CollectorAddressTests {
     private func problem(_ listeners: [ListenAddress]) -> String? {

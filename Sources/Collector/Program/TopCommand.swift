@@ -31,7 +31,9 @@ enum TopCommand {
             state.show(try TopFeed.overview(origin.source), at: Clock.system.wall())
             return canDraw
                 ? try draw(origin.source, state: state, environment: environment)
-                : printFrames(state, source: origin.source, signals: signals, environment: environment)
+                : printFrames(state, source: origin.source, environment: environment) {
+                    signals.wait(timeout: textInterval) != nil
+                }
         } catch {
             Program.printError("asynq-collector: \(error.reason)")
             return ExitCode.failure
@@ -133,14 +135,19 @@ enum TopCommand {
         }
     }
 
-    private static func printFrames(
-        _ state: TopState, source: TopSource, signals: ProgramSignals,
-        environment: [(name: String, value: String)]
+    /// Writes frames one after the other, each with the overview as it is then, or with the reason why there is none.
+    ///
+    /// - Parameters:
+    ///   - write: Returns false where a frame can't be written, which is the end.
+    ///   - awaitEnd: Waits until the next frame is due, or returns true where a signal ends it.
+    static func printFrames(
+        _ state: TopState, source: TopSource, environment: [(name: String, value: String)],
+        write: (String) -> Bool = { TerminalOutput.write($0) }, awaitEnd: () -> Bool
     ) -> Int32 {
         var state = state
         while true {
-            if !TerminalOutput.write(frameText(state, environment) + "\n") { return ExitCode.failure }
-            if signals.wait(timeout: textInterval) != nil { return ExitCode.ok }
+            if !write(frameText(state, environment) + "\n") { return ExitCode.failure }
+            if awaitEnd() { return ExitCode.ok }
             do throws(TopFailure) {
                 state.show(try TopFeed.overview(source), at: Clock.system.wall())
             } catch {
