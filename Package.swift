@@ -177,7 +177,7 @@ let package = Package(
         tests("WebClient", []),
         tests("Top", ["Model", "Platform", "JSON"]),
         tests("Redis", ["Model", "Platform", "CTLS"]),
-        tests("AsynqRedis", ["Model", "Platform", "ProtobufWire", "Redis"]),
+        tests("AsynqRedis", ["Model", "Platform", "ProtobufWire", "Redis", logging, keptLog]),
         // These start redis-servers; scripts/test runs them apart from the unit tests.
         .testTarget(
             name: "RedisServerTests",

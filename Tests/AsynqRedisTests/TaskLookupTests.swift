@@ -1,3 +1,4 @@
+import InMemoryLogging
 import Logging
 import Model
 import Platform
@@ -8,11 +9,11 @@ import Testing
 
 @testable import AsynqRedis
 
-@Suite("Tasks that spans name, looked up in Redis")
+@Suite("Tasks that spans name, looked up in Redis", .timeLimit(.minutes(1)))
 struct TaskLookupTests {
     private let clock = TestClock()
     private let seen = SeenTasks()
-    private let log = LinesLog()
+    private let log = InMemoryLogHandler()
 
     private static func field(_ number: UInt8, _ bytes: [UInt8]) -> [UInt8] {
         [number << 3 | 2, UInt8(bytes.count)] + bytes
@@ -102,7 +103,7 @@ struct TaskLookupTests {
             let message = seen.look(id).message
             #expect((message?.context != nil) == hasContext && (message?.enqueuedAt != nil) == hasTime)
         }
-        #expect(log.all.count == 2, "one line for each cause")
+        #expect(log.entries.count == 2, "one line for each cause")
         #expect(!redis.commands.contains(["HMGET", "asynq:{q}:t:none", "msg"]))
     }
 
@@ -113,7 +114,7 @@ struct TaskLookupTests {
         defer { stop(lookup) }
         #expect(await ask(lookup, ["large", "time", "gone meanwhile"]))
         #expect(outcomes(lookup) == [.unreadable: 1, .found: 1, .gone: 1])
-        #expect(log.all.count == 1 && !redis.commands.contains(["HMGET", "asynq:{q}:t:large", "msg"]))
+        #expect(log.entries.count == 1 && !redis.commands.contains(["HMGET", "asynq:{q}:t:large", "msg"]))
     }
 
     @Test("A message that carries something else than what was asked for is of no use")
@@ -139,7 +140,7 @@ struct TaskLookupTests {
         #expect(outcomes(lookup) == [.failed: 2])
         #expect(await !ask(lookup, ["both", "time", "empty"]))
         #expect(outcomes(lookup) == [.failed: 2, .down: 3])
-        #expect(log.all == ["tasks named by spans can't be looked up"])
+        #expect(log.entries.map { "\($0.message)" } == ["tasks named by spans can't be looked up"])
         isBroken.withLock { $0 = false }
         clock.advance(seconds: 60)
         while await !ask(lookup, ["both"]) { await Task.yield() }
