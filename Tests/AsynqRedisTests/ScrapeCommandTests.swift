@@ -134,6 +134,21 @@ struct ScrapeCommandTests {
         #expect(scrapes[2].sorted() == (ofOthers + ["1 EXISTS pending", "1 MGET processed"]).sorted())
     }
 
+    @Test("The document states the bounds of a scrape and of a look-ahead sample as they are")
+    func bounds() throws {
+        let documented = try ScrapeCommand.bounds()
+        let bounds = [
+            "groups of a queue": Int(QueueCommands.maxGroups),
+            "expired leases and active tasks of a queue": QueueCommands.maxActive,
+            "new dead letters of a queue in one scrape": ArchiveArrivals.maxMembers,
+            "servers": ServerCommands.maxMembers, "cron entries": ServerCommands.maxMembers,
+            "running tasks": RunningTasks.maxTasks, "tasks looked at": LookAheadSampler.maxTasks,
+            "tasks asked for because they have come or gone": LookAheadSampler.maxAskedTasks,
+            "running tasks whose exact start is awaited": LookAheadSampler.maxRunning,
+        ]
+        for (what, bound) in bounds { #expect(documented[what] == bound, "\(what)") }
+    }
+
     @Test("The user that the document describes may run them all")
     func permissions() throws {
         let needed = Set(try ScrapeCommand.documented().map { $0.name.lowercased() })

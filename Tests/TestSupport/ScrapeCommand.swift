@@ -36,6 +36,17 @@ package struct ScrapeCommand: Hashable, Sendable {
         return Set(line.split(separator: " ").filter { $0.hasPrefix("+") }.map { String($0.dropFirst()) })
     }
 
+    /// The bounds that the document's tables of two columns state as numbers, by what they bound.
+    package static func bounds() throws -> [String: Int] {
+        let rows = try document().split(separator: "\n").compactMap { line -> (String, Int)? in
+            let cells = line.split(separator: "|", omittingEmptySubsequences: false).map(trimmed)
+            guard cells.count == 4 else { return nil }
+            let digits = cells[2].prefix { $0.isNumber || $0 == "," }.filter(\.isNumber)
+            return Int(digits).map { (String(cells[1]), $0) }
+        }
+        return Dictionary(rows) { first, _ in first }
+    }
+
     private static func trimmed(_ cell: Substring) -> Substring {
         var rest = cell.drop { $0 == " " }
         while rest.last == " " { rest.removeLast() }
