@@ -165,6 +165,7 @@ FAULTS = {
     "yes in a column": (dashboard_rules.wrong_units, lambda d: _panel(d, "table")["fieldConfig"]["overrides"].append(
         {"properties": [{"id": "unit", "value": "bool_yes_no"}]})),
     "a list": (dashboard_rules.poor_legends, lambda d: _panel(d, "timeseries")["options"]["legend"].update(displayMode="list")),
+    "121 dead letters below 0": (dashboard_rules.poor_legends, lambda d: _defaults(d)["custom"].update(drawStyle="bars")),
     "unsorted": (dashboard_rules.poor_legends, lambda d: _panel(d, "timeseries")["options"]["legend"].pop("sortBy")),
     "low": (dashboard_rules.poor_legends, lambda d: _panel(d, "timeseries")["gridPos"].update(h=8)),
     "sixteen panels": (dashboard_rules.too_many_panels, lambda d: d["panels"].extend(d["panels"] * 2)),

@@ -199,7 +199,13 @@ FAULTS = {
     "bars of a rate": (dashboards.bar_problems,
                        lambda d: _swap(_bars(d)["targets"][0], "expr", "sum(rate(x_total[$__rate_interval]))")),
     "bars of fractions": (dashboards.bar_problems, lambda d: _swap(
-        _bars(d)["targets"][0], "expr", _bars(d)["targets"][0]["expr"].removeprefix("round(").removesuffix(")"))),
+        _bars(d)["targets"][0], "expr", _bars(d)["targets"][0]["expr"].replace("round(", "(", 1))),
+    "a column half a minute late": (dashboards.bar_problems, lambda d: _bars(d)["fieldConfig"]["defaults"]["custom"].pop("barAlignment")),
+    "a column of what was before": (dashboards.bar_problems, lambda d: _swap(
+        _bars(d)["targets"][0], "expr", _bars(d)["targets"][0]["expr"].partition(" and on () ")[0])),
+    "few in the last minute": (dashboards.panel_problems, lambda d: _bars(d)["options"]["legend"].update(sortBy="Last *")),
+    "none in the last minute": (dashboards.panel_problems, lambda d: _bars(d)["options"]["legend"].update(
+        displayMode="list", calcs=["lastNotNull"])),
     "an axis with fractions of tasks": (dashboards.bar_problems, lambda d: _bars(d)["fieldConfig"]["defaults"].pop("decimals")),
     "the worst last": (dashboards.panel_problems, lambda d: next(
         p for p in dashboards.panels(d) if p["title"] == "Objective met" and p["type"] == "timeseries")["options"]["legend"].update(

@@ -27,7 +27,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 # A queue that nobody serves, with what a healthy demo has none of.
 LOST = "billing"
 RUN_SECONDS = 25
-INTERVALS = {"$__rate_interval": "5s", "$__range": "60s"}
+INTERVALS = {"$__rate_interval": "5s", "$__range": "60s", "$__from": "0"}
 # What lies between the collector's look at Redis and an answer of Prometheus: a scrape of each, and a machine that is busy.
 OLDER_SECONDS = 10
 

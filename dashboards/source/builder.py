@@ -24,7 +24,7 @@ ALL_ALERTS = ("",)
 # The least that a bar or a column of a heatmap stands for: four scrapes, as `common.counted` needs them.
 BAR = "1m"
 # Stands at the end of descriptions.
-BAR_NOTE = "; each column counts one minute, in long time ranges more."
+BAR_NOTE = "; each column counts the minute before its end, in long time ranges more."
 # A cell in the colour of its value, all of it: as text, no colour can be read in both themes.
 FILLED_CELL = {"type": "color-background", "mode": "basic"}
 # Grafana writes numbers with these units as they are, without a prefix: 0.5 tasks/s, not 500 mtasks/s.
@@ -187,23 +187,25 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
     defaults = {"color": {"mode": "palette-classic"}, "custom": custom, "mappings": mappings + nothing()}
     defaults |= {} if limit is None else {"thresholds": steps((None, LIMIT), (limit, LIMIT))}
     if bars:
-        # Scrapes are a little early or late, by which the count of a step would have a fraction.
-        targets = [target | {"expr": f"round({target['expr']})"} if target["datasource"] == PROMETHEUS else target
-                   for target in targets]
+        # Scrapes are a little early or late, by which the count of a step would have a fraction. What the first step counts was
+        # before the range: it can't be seen, and would be in the total.
+        targets = [target | {"expr": f"round({target['expr']}) and on () (vector(time()) > $__from / 1000)"}
+                   if target["datasource"] == PROMETHEUS else target for target in targets]
         # All digits: as 3 K and 2 K, two numbers of an axis would be the same.
         unit = "locale"
-        defaults |= {"decimals": 0, "custom": custom | {"axisWidth": 75}}
+        # A step is counted at its end: a column around that time would begin before what it counts, and end after it.
+        defaults |= {"decimals": 0, "custom": custom | {"axisWidth": 75, "barAlignment": -1}}
     defaults |= {} if minimum is None else {"min": minimum}
     defaults |= {} if maximum is None else {"max": maximum}
     defaults |= {"links": links} if links else {}
     # Names that labels bring: beside the curves there is room for eight, and the worst come first. A few known names
-    # stand below.
+    # stand below. The last of several counts says nothing of those before.
     if any("{{" in target.get("legendFormat", "") and not _is_of_the_palette(target) for target in targets):
-        legend = {"calcs": ["mean", "max", "lastNotNull"], "displayMode": "table", "placement": "right", "showLegend": True,
-                  "sortBy": "Last *", "sortDesc": not low_is_worse}
+        legend = {"calcs": ["sum", "max", "lastNotNull"] if bars else ["mean", "max", "lastNotNull"], "displayMode": "table",
+                  "placement": "right", "showLegend": True, "sortBy": "Total" if bars else "Last *", "sortDesc": not low_is_worse}
         assert width >= 12, title
     else:
-        legend = {"calcs": ["lastNotNull"], "displayMode": "list", "placement": "bottom", "showLegend": True}
+        legend = {"calcs": ["sum" if bars else "lastNotNull"], "displayMode": "list", "placement": "bottom", "showLegend": True}
     overrides = [override(name, color={"mode": "fixed", "fixedColor": color}) for name, color in BY_NAME.items()
                  if any(_is_of_the_palette(target) or target.get("legendFormat") == name for target in targets)]
     overrides += [override(name, color={"mode": "fixed", "fixedColor": color}) for name, color in colours.items()]

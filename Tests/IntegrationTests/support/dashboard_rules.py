@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 
 from support import alert_rules
-from support.dashboards import COLUMNS, FOLDER, all_panels, low_is_worse, panels, variables
+from support.dashboards import COLUMNS, FOLDER, all_panels, is_bars, low_is_worse, panels, variables
 from support.programs import REPOSITORY
 
 sys.path.insert(0, str(FOLDER))
@@ -93,8 +93,9 @@ def poor_legends(dashboard: dict) -> list[str]:
             continue
         legend = panel["options"]["legend"]
         descending = not low_is_worse(panel)
-        if legend["displayMode"] != "table" or (legend.get("sortBy"), legend.get("sortDesc")) != ("Last *", descending):
-            findings.append(f"{_where(panel)}: the legend of many series is a table, sorted by 'Last *', the worst first")
+        sort = "Total" if is_bars(panel) else "Last *"
+        if legend["displayMode"] != "table" or (legend.get("sortBy"), legend.get("sortDesc")) != (sort, descending):
+            findings.append(f"{_where(panel)}: the legend of many series is a table, sorted by {sort!r}, the worst first")
         elif [bool(PARTS.search(t["legendFormat"])) for t in panel["targets"] if MANY.search(t["legendFormat"])] != [False]:
             findings.append(f"{_where(panel)}: the legend has several lines for each name, and no room for eight names")
         elif legend["placement"] != "right" and panel["gridPos"]["h"] < LEGEND_HEIGHT_MIN:

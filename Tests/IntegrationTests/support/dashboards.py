@@ -14,7 +14,8 @@ FILES = sorted(FOLDER.glob("*.json"))
 COLUMNS = 24
 
 # As Grafana has them at the scrape interval of prometheus.yml; only here to make PromQL of the expressions.
-INTERVALS = {"$__rate_interval": "1m", "$__range": "1h", "$__interval": "15s", "$__interval_ms": "15000"}
+INTERVALS = {"$__rate_interval": "1m", "$__range": "1h", "$__interval": "15s", "$__interval_ms": "15000",
+             "$__from": "0"}
 # The fields of Grafana's tables of spans and of traces (createTableFrameFromTraceQlQuery, …AsSpans in its Tempo data source),
 # and whether they are to be seen. A span's attributes are fields as well, where a query selects them.
 TRACE_TABLE_FIELDS = {
@@ -220,18 +221,23 @@ def panel_problems(dashboard: dict) -> list[str]:
 def _legend_problems(panel: dict) -> Iterator[str]:
     """Names that labels bring may be many: a table with room for eight, the worst last value first."""
     legend = panel["options"]["legend"]
+    sort, calcs = ("Total", ["sum", "max", "lastNotNull"]) if is_bars(panel) else ("Last *", ["mean", "max", "lastNotNull"])
     open_ended = any(re.search(r"{{(?!state}}|status}})", target.get("legendFormat", "")) for target in panel["targets"])
     if open_ended and legend["displayMode"] != "table":
         yield "the legend is no table"
     if legend["displayMode"] == "table":
-        if legend["calcs"] != ["mean", "max", "lastNotNull"]:
-            yield "the legend has not mean, max and last"
-        if (legend.get("sortBy"), legend.get("sortDesc")) != ("Last *", not low_is_worse(panel)):
-            yield "the legend is not sorted by the last value, the worst first"
+        if legend["calcs"] != calcs:
+            yield "the legend has not mean, or of counts the total, max and last"
+        if (legend.get("sortBy"), legend.get("sortDesc")) != (sort, not low_is_worse(panel)):
+            yield f"the legend is not sorted by {sort}, the worst first"
         if legend["placement"] != "right" or panel["gridPos"]["w"] < 12 or panel["gridPos"]["h"] < 7:
             yield "the legend has no room for eight series"
-    elif "lastNotNull" not in legend["calcs"]:
-        yield "the legend has not the last value"
+    elif legend["calcs"] != (["sum"] if is_bars(panel) else ["lastNotNull"]):
+        yield "the legend has not the last value, or of counts the total"
+
+
+def is_bars(panel: dict) -> bool:
+    return panel["fieldConfig"]["defaults"].get("custom", {}).get("drawStyle") == "bars"
 
 
 def low_is_worse(panel: dict) -> bool:
@@ -288,16 +294,21 @@ def bar_problems(dashboard: dict) -> list[str]:
         findings += [f"{_where(panel)}: increase over $__rate_interval, which is longer than a step"
                      for expression in expressions_of
                      if re.search(r"\bincrease\([^\[]*\[\$__rate_interval\]", expression)]
-        is_bars = panel["fieldConfig"]["defaults"].get("custom", {}).get("drawStyle") == "bars"
-        if not expressions_of or not (is_bars or panel["type"] == "heatmap"):
+        custom = panel["fieldConfig"]["defaults"].get("custom", {})
+        if is_bars(panel) and custom.get("barAlignment") != -1:
+            findings.append(f"{_where(panel)}: a column stands around the end of what it counts; barAlignment is -1")
+        if not expressions_of or not (is_bars(panel) or panel["type"] == "heatmap"):
             continue
         if panel.get("interval") != "1m":
             findings.append(f"{_where(panel)}: the interval {panel.get('interval')!r}, not a minute, is too short to count in")
         findings += [f"{_where(panel)}: {expression} is not what was counted in a step" for expression in expressions_of
                      if not re.search(r"\brate\([^\[]*\[\$__rate_interval\]\) \* \$__interval_ms / 1000\b", expression)]
+        seen = " and on () (vector(time()) > $__from / 1000)" if is_bars(panel) else ""
+        findings += [f"{_where(panel)}: {expression} counts what was before the range; its end is {seen!r}"
+                     for expression in expressions_of if not expression.endswith(seen)]
         findings += [f"{_where(panel)}: {expression} counts fractions; round() is around it" for expression in expressions_of
-                     if not re.fullmatch(r"round\(.*\)", expression)]
-        if is_bars and panel["fieldConfig"]["defaults"].get("decimals") != 0:
+                     if not re.fullmatch(r"round\(.*\)", expression.removesuffix(seen))]
+        if is_bars(panel) and panel["fieldConfig"]["defaults"].get("decimals") != 0:
             findings.append(f"{_where(panel)}: counts have no decimals")
     return findings
 
