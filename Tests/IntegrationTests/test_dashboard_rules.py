@@ -40,9 +40,9 @@ WELL = {
             {"type": "value", "options": {"0": {"text": "down", "color": "red"}}},
             {"type": "special", "options": {"match": "null+nan", "result": {"text": "no task", "color": "transparent"}}}]}, "overrides": []},
         "transformations": [{"id": "organize", "options": {"excludeByName": {"long": True, "job": True, "Time": True}}}],
-        "options": {"colorMode": "background_solid", "mergeValues": False, "sortBy": [{"displayName": "For", "desc": True}], "legend": {"displayMode": "table", "placement": "bottom", "sortBy": "Last *", "sortDesc": True}},
+        "options": {"colorMode": "background_solid", "mergeValues": False, "sortBy": [{"displayName": "For", "desc": True}], "legend": {"displayMode": "table", "placement": "bottom", "sortBy": "Last", "sortDesc": True}},
         "links": [{"url": "https://runbooks.example.com/asynq#AsynqDeadLetters"}],
-    } for number, (kind, unit, expression) in enumerate((("timeseries", "suffix: tasks/s", "rate(asynq_queue_processed_total[1m])"),
+    } for number, (kind, unit, expression) in enumerate((("timeseries", "suffix: tasks/s", "rate(asynq_tasks_processed_total[1m])"),
                                      ("state-timeline", "none", "asynq_queue_paused + (asynq_queue_consumers == bool 0)"),
                                      ("heatmap", "short", "x_bucket"),
                                      ("table", "none", 'label_join(ALERTS{a="b"}, "detail", " ", "long", "short")'), ("stat", "none", "asynq_redis_up"),
@@ -149,6 +149,16 @@ FAULTS = {
         expr='max(x) or 0 * max(asynq_redis_up{job=~"$job"})')),
     "no task of any type": (dashboard_rules.zeros_of_refused_spans, lambda d: _panel(d, "timeseries")["targets"][0].update(
         expr="sum by (task_type) (rate(asynq_task_attempts_total[1m]))")),
+    "no task of any service": (dashboard_rules.zeros_of_refused_spans, lambda d: _panel(d, "timeseries")["targets"][0].update(
+        expr='sum by (service) (rate(traces_spanmetrics_calls_total{span_kind="SPAN_KIND_SERVER"}[1m]))')),
+    "yellow here and blue there": (dashboard_rules.names_of_two_colours, lambda d: _panel(d, "timeseries")["targets"][0].update(
+        expr="max by (queue) (asynq_queue_longest_running_seconds)")),
+    "only queues that fail": (dashboard_rules.names_of_two_colours, lambda d: _panel(d, "timeseries")["targets"][0].update(
+        expr="max by (queue) (asynq_queue_size) > 0")),
+    "colours after a limit": (dashboard_rules.names_of_two_colours, lambda d: _panel(d, "timeseries")["targets"].insert(
+        0, {"expr": "x", "legendFormat": "limit", "datasource": {"type": "prometheus"}})),
+    "the busiest server has ended": (dashboard_rules.names_of_two_colours, lambda d: _panel(d, "timeseries")["targets"][0].update(
+        expr="max by (host, pid) (asynq_server_busy_workers)", legendFormat="{{host}} {{pid}}")),
     "an empty strip beside traces": (dashboard_rules.empty_strips, _show_traces),
     "three columns": (dashboard_rules.vanishing_rows, lambda d: _panel(d, "table")["targets"][0].update(
         expr="asynq_queue_size or NaN * max by (redis, queue) (asynq_queue_paused)")),

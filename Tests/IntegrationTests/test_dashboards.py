@@ -176,7 +176,7 @@ FAULTS = {
     "old panel": (dashboards.panel_problems, lambda d: _swap(_panel(d), "type", "graph")),
     "tooltip": (dashboards.panel_problems, lambda d: _panel(d)["options"].update(tooltip={"mode": "single", "sort": "none"})),
     "legend without the last value": (dashboards.panel_problems,
-                                      lambda d: _panel(d)["options"]["legend"]["calcs"].remove("lastNotNull")),
+                                      lambda d: _panel(d)["options"]["legend"]["calcs"].remove("last")),
     "lonely points": (dashboards.panel_problems,
                       lambda d: _panel(d)["fieldConfig"]["defaults"]["custom"].update(showPoints="never")),
     "row twice": (dashboards.panel_problems,

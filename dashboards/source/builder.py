@@ -201,11 +201,11 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
     # Names that labels bring: beside the curves there is room for eight, and the worst come first. A few known names
     # stand below. The last of several counts says nothing of those before.
     if any("{{" in target.get("legendFormat", "") and not _is_of_the_palette(target) for target in targets):
-        legend = {"calcs": ["sum", "max", "lastNotNull"] if bars else ["mean", "max", "lastNotNull"], "displayMode": "table",
-                  "placement": "right", "showLegend": True, "sortBy": "Total" if bars else "Last *", "sortDesc": not low_is_worse}
+        legend = {"calcs": ["sum" if bars else "mean", "max", "last"], "displayMode": "table",
+                  "placement": "right", "showLegend": True, "sortBy": "Total" if bars else "Last", "sortDesc": not low_is_worse}
         assert width >= 12, title
     else:
-        legend = {"calcs": ["sum" if bars else "lastNotNull"], "displayMode": "list", "placement": "bottom", "showLegend": True}
+        legend = {"calcs": ["sum" if bars else "last"], "displayMode": "list", "placement": "bottom", "showLegend": True}
     overrides = [override(name, color={"mode": "fixed", "fixedColor": color}) for name, color in BY_NAME.items()
                  if any(_is_of_the_palette(target) or target.get("legendFormat") == name for target in targets)]
     overrides += [override(name, color={"mode": "fixed", "fixedColor": color}) for name, color in colours.items()]

@@ -2,7 +2,7 @@
 
 from source.builder import (BAR_NOTE, SPANS_PER_SECOND, dashboard, instant, lines, query, row, stat, steps, timeline, values)
 from source.common import (COLLECTORS, IS_COLLECTOR, NO_SPOOL, WAS_COLLECTOR, collector_starts, collector_variables, counted,
-                           data_sources, disk)
+                           data_sources, disk, with_all)
 from source.palette import CRITICAL, GOOD, WARNING
 
 OWN = "asynq_collector"
@@ -22,6 +22,17 @@ def own(name: str, selector: str = "") -> str:
 
 def process(name: str) -> str:
     return f"process_{name}{{{COLLECTORS}}} and {IS_COLLECTOR}"
+
+
+# Also those that ended in the time range; what those have that keep spans, push metrics or read Redis.
+EVERY_COLLECTOR = f"max by (instance) (last_over_time({own('build_info')}[$__range] @ end()))"
+SPOOLS = f"last_over_time({own('spool_stalled')}[$__range] @ end())"
+PUSHES = f"last_over_time({own('push_interval_seconds')}[$__range] @ end())"
+READS_REDIS = f"last_over_time(asynq_redis_up{{{COLLECTORS}}}[$__range] @ end())"
+
+
+def by_instance(expr: str, known: str = "") -> dict:
+    return query(with_all(expr, EVERY_COLLECTOR, known), "{{instance}}")
 
 
 def now() -> dict:
@@ -59,9 +70,9 @@ def flow() -> dict:
               [query(f"sum({rate(OWN + '_accepted_spans_total')})", "accepted"),
                query(f"sum({rate(OWN + '_forwarded_spans_total')})", "forwarded")], SPANS_PER_SECOND),
         lines("Spans accepted by collector", "If one collector has none, look at the endpoint of its workers.",
-              [query(f"{BY} ({rate(OWN + '_accepted_spans_total')})", "{{instance}}")], SPANS_PER_SECOND, low_is_worse=True),
+              [by_instance(f"{BY} ({rate(OWN + '_accepted_spans_total')})")], SPANS_PER_SECOND, low_is_worse=True),
         lines("Duplicate spans", "If it rises, raise the timeout of the sender, which repeats requests; duplicates count once.",
-              [query(f"{BY} ({rate(OWN + '_duplicate_spans_total')})", "{{instance}}")], SPANS_PER_SECOND),
+              [by_instance(f"{BY} ({rate(OWN + '_duplicate_spans_total')})")], SPANS_PER_SECOND),
     ])
 
 
@@ -78,9 +89,9 @@ def losses() -> dict:
         lines("Refused requests", "Repair the sender: these were refused before their spans were counted.",
               [query(f"sum by (reason) ({rate(OWN + '_refused_requests_total')})", "{{reason}}")], "suffix:req/s", stack=True),
         lines("Requests without spans", "Repair the sender: it sends logs, metrics or another form of spans; the log names it.",
-              [query(f"{BY} ({rate(OWN + '_empty_requests_total')})", "{{instance}}")], "suffix:req/s"),
+              [by_instance(f"{BY} ({rate(OWN + '_empty_requests_total')})")], "suffix:req/s"),
         lines("Refused connections", "More are open than allowed: let senders keep fewer connections.",
-              [query(f"{BY} ({rate(OWN + '_refused_connections_total')})", "{{instance}}")], "suffix:conn/s"),
+              [by_instance(f"{BY} ({rate(OWN + '_refused_connections_total')})")], "suffix:conn/s"),
         lines("Requests kept in refused/", "Read Tempo's text beside them, below spool.directory; failed, too_large: no copy could "
               "be kept" + BAR_NOTE,
               [query(f"sum by (outcome) ({counted(own('set_aside_requests_total'))})", "{{outcome}}")], "short", bars=True,
@@ -116,24 +127,24 @@ def pushing() -> dict:
         lines("Duration of a push", "If it rises to metrics.push.timeout, pushes fail: the backend is overloaded.",
               [query(f"histogram_quantile({share}, {duration}) >= 0", f"p{round(share * 100)}") for share in (0.99, 0.5)], "s"),
         lines("Age of the last push", "If it rises beyond the dashed metrics.push.interval, the backend has old numbers, or lacks some.",
-              [query(f"time() - max by (instance) ({own('push_last_success_timestamp_seconds')})", "{{instance}}"),
+              [by_instance(f"time() - max by (instance) ({own('push_last_success_timestamp_seconds')})", PUSHES),
                query(f"max({own('push_interval_seconds')})", "limit")], "s", limits=("limit",),
               alerts=("AsynqMetricsNotPushed",)),
         lines("Rejected data points", "The backend left them out of pushes that it accepted: its reason is in the collector's log"
-              + BAR_NOTE, [query(f"{BY} ({counted(own('push_rejected_points_total'))})", "{{instance}}")], "short", bars=True),
+              + BAR_NOTE, [by_instance(f"{BY} ({counted(own('push_rejected_points_total'))})", PUSHES)], "short", bars=True),
     ], collapsed=True)
 
 
 def spool() -> dict:
     return row("Spool", [
         lines("Spool size", "Repair Tempo before the dashed spool.max-bytes is reached.",
-              [query(f"max by (instance) ({own('spool_bytes')})", "{{instance}}"),
+              [by_instance(f"max by (instance) ({own('spool_bytes')})", SPOOLS),
                query(f"max({own('spool_capacity_bytes')})", "limit")], "bytes", limits=("limit",),
               alerts=("AsynqSpoolFilling", "AsynqSpoolWillBeFull")),
         lines("Spans waiting", "If their number rises, less is forwarded than accepted: look at Tempo; those in flight are among them.",
-              [query(f"{BY} ({own('spool_spans')})", "{{instance}}")], "short"),
+              [by_instance(f"{BY} ({own('spool_spans')})", SPOOLS)], "short"),
         lines("Age of the oldest span", "If it rises, Tempo falls behind the workers: repair Tempo.",
-              [query(f"max by (instance) ({own('spool_oldest_age_seconds')})", "{{instance}}")], "s", width=24, height=7),
+              [by_instance(f"max by (instance) ({own('spool_oldest_age_seconds')})", SPOOLS)], "s", width=24, height=7),
         lines("Disk errors", "Replace the disk: reads, writes or syncs failed, or a frame had a wrong checksum" + BAR_NOTE,
               [query(f"{BY} ({counted(own('spool_errors_total'))})", "{{instance}} errors"),
                query(f"{BY} ({counted(own('spool_corrupt_frames_total'))})", "{{instance}} corrupt frames")], "short", bars=True,
@@ -149,33 +160,33 @@ def spool() -> dict:
 def redis() -> dict:
     return row("Redis", [
         lines("Duration of a scrape", "Near redis.timeout, raise that or let each collector read fewer queues.",
-              [query(f"asynq_redis_scrape_duration_seconds{{{COLLECTORS}}}", "{{instance}}")], "s", alerts=("AsynqScrapeStale",)),
+              [by_instance(f"max by (instance) (asynq_redis_scrape_duration_seconds{{{COLLECTORS}}})", READS_REDIS)], "s", alerts=("AsynqScrapeStale",)),
         lines("Age of the data", "If it grows, scrapes fail: look at the errors beside it.",
-              [query(f"time() - asynq_redis_last_scrape_timestamp_seconds{{{COLLECTORS}}}", "{{instance}}")], "s",
+              [by_instance(f"time() - max by (instance) (asynq_redis_last_scrape_timestamp_seconds{{{COLLECTORS}}})", READS_REDIS)], "s",
               soft_maximum=30, alerts=("AsynqScrapeStale", "AsynqRedisUnreachable")),
         lines("Scrape errors", "Look for the reason in the runbook: connection, authentication, permission and so on.",
               [query(f"sum by (reason) ({rate('asynq_redis_scrape_errors_total')})", "{{reason}}")], "suffix:errors/s",
               stack=True,
               alerts=("AsynqRedisUnreachable",)),
         lines("Clock offset", "Redis' clock minus the collector's: set the clocks if it is not near 0.",
-              [query(f"asynq_redis_clock_offset_seconds{{{COLLECTORS}}}", "{{instance}}")], "s", minimum=None),
+              [by_instance(f"max by (instance) (asynq_redis_clock_offset_seconds{{{COLLECTORS}}})", READS_REDIS)], "s", minimum=None),
     ])
 
 
 def memory() -> dict:
     return row("Process", [
         lines("Resident memory", "If it only rises, look at the tasks and spans remembered below; what waits for Tempo is on disk.",
-              [query(f"{BY} ({process('resident_memory_bytes')})", "{{instance}}")], "bytes"),
+              [by_instance(f"{BY} ({process('resident_memory_bytes')})")], "bytes"),
         lines("CPU", "Near 100 % of a core, divide the workers over more collectors.",
-              [query(f"{BY} ({rate('process_cpu_seconds_total')} and {IS_COLLECTOR})", "{{instance}}")], "percentunit"),
+              [by_instance(f"{BY} ({rate('process_cpu_seconds_total')} and {IS_COLLECTOR})")], "percentunit"),
         lines("Memory by part", "At 100 % of its share a part refuses or forgets: raise memory.limit if its counter rises (docs/MEMORY.md).",
               [query(f"max by (part) ({own('memory_bytes')} / {own('memory_limit_bytes')})", "{{part}}")], "percentunit",
               soft_maximum=1, width=24, height=11),
         lines("Open files", "Near the dashed limit raise LimitNOFILE, or close idle connections.",
-              [query(f"{BY} ({process('open_fds')})", "{{instance}}"), query(f"min({process('max_fds')})", "limit")], "short",
+              [by_instance(f"{BY} ({process('open_fds')})"), query(f"min({process('max_fds')})", "limit")], "short",
               limits=("limit",)),
         lines("Uptime", "After a fall, look for the reason of the restart at the end of the log.",
-              [query(f"time() - (process_start_time_seconds{{{COLLECTORS}}} and {IS_COLLECTOR})", "{{instance}}")], "dtdhms", low_is_worse=True),
+              [by_instance(f"time() - max by (instance) (process_start_time_seconds{{{COLLECTORS}}} and {IS_COLLECTOR})")], "dtdhms", low_is_worse=True),
     ])
 
 
@@ -204,16 +215,16 @@ def tasks() -> dict:
               "new names; they count under _other.",
               [query(f"max by (label) (asynq_redis_unlabeled_names{{{COLLECTORS}}})", "{{label}}")], "short"),
         lines("Series on the page", "Prometheus stores them for each collector: if there are too many, see docs/METRICS.md, Series.",
-              [query(f"{BY} ({own('page_series')})", "{{instance}}")], "short"),
+              [by_instance(f"{BY} ({own('page_series')})")], "short"),
         lines("Histogram bucket step", "Above 1, only every second, third or later bucket by task type is on the page, and quantiles are coarser: raise "
               "metrics.histogram-series-max, or take native histograms.",
-              [query(f"max by (instance) ({own('bucket_step')})", "{{instance}}")], "short"),
+              [by_instance(f"max by (instance) ({own('bucket_step')})")], "short"),
         lines("Attempts evicted", "If it rises, divide the workers over more collectors: a later attempt at such a task may count as a "
               "first one.", [query(f"sum({rate(OWN + '_started_evicted_attempts_total')})", "evicted")], "suffix:attempts/s"),
         lines("Waits from process_at", "To leave them out, set wait.process-at to false: up to five seconds of Asynq's forwarder are in them.",
               [query(f"sum({rate(OWN + '_process_at_waits_total')})", "waits")], "suffix:tasks/s"),
         lines("Look-ahead: tasks remembered", "Near 100,000, lower redis.look-ahead: beyond, the oldest are evicted.",
-              [query(f"{BY} ({own('look_ahead_tasks')})", "{{instance}}")], "short"),
+              [by_instance(f"{BY} ({own('look_ahead_tasks')})", READS_REDIS)], "short"),
         lines("Look-ahead: tasks lost", "If it rises, shorten redis.look-interval, or send stamps: the wait of these tasks is not known from Redis.",
               [query(f"sum by (reason) ({rate(OWN + '_look_ahead_lost_tasks_total')})", "{{reason}}"),
                query(f"sum({rate(OWN + '_look_ahead_evicted_tasks_total')})", "evicted")], "suffix:tasks/s", stack=True),

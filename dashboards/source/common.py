@@ -63,12 +63,26 @@ def processed(selector: str = "", function: str = "rate") -> str:
     return from_redis("asynq_tasks_processed_total", selector, "status", function)
 
 
+def spans(what: str) -> str:
+    return f"sum(rate(asynq_collector_{what}_spans_total{{{COLLECTORS}}}[$__rate_interval]))"
+
+
 def of_spans(expr: str) -> str:
     """A rate that is counted from spans. Where spans come and all are refused it is 0, however many tasks run: then it is not
     known."""
-    received, accepted = (f"sum(rate(asynq_collector_{name}_spans_total{{{COLLECTORS}}}[$__rate_interval]))"
-                          for name in ("received", "accepted"))
-    return f"{expr} and on () ({received} == 0 or {accepted} > 0)"
+    return f"{expr} and on () ({spans('received')} == 0 or {spans('accepted')} > 0)"
+
+
+def of_forwarded(expr: str) -> str:
+    """A rate that Tempo counts. Where spans come and none is forwarded it is 0; what other ways bring is known."""
+    return f"{expr} > 0 or {expr} and on () ({spans('received')} == 0 or {spans('forwarded')} > 0)"
+
+
+def with_all(expr: str, names: str, known: str = "") -> str:
+    """Also the series of `names` that `expr` lacks, without numbers. Grafana gives colours by place: with the same names on all
+    panels of a page, each has one colour. And a line that has ended has no last number, by which it would be the first of the
+    legend. `known`: what there is in the time range wherever `expr` is: else the panel says what is missing."""
+    return f"{expr} or NaN * {names}" + (f" and on () {known}" if known else "")
 
 
 def failure_ratio(by: str = "") -> str:

@@ -29,5 +29,6 @@ REASONS = (
 
 
 def reason(targets: list[dict]) -> str:
-    texts = " ".join(target.get("expr") or target.get("query") or "" for target in targets)
+    # Without what only has names (`common.with_all`).
+    texts = " ".join((target.get("expr") or target.get("query") or "").partition(" or NaN * ")[0] for target in targets)
     return next((said for pattern, said in REASONS if re.search(pattern, texts)), "Nothing in this time range.")

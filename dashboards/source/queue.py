@@ -5,8 +5,8 @@ from source.builder import (ALL_ALERTS, BAR_NOTE, SPANS_PER_SECOND, TASKS_PER_SE
                             timeline, trace_table, trace_view, traceql, values)
 from source.common import (AGES, ANY, FAILURES, FIRED, MET, NONE_LEFT, NO_SPANS, OBJECTIVE_RATIO, OBJECTIVE_SECONDS, QUEUES,
                            RECORDED, RUN, SERVED, TYPES, WAIT, ZERO, alert_strip, arriving, collector_variables, counted,
-                           data_sources, failure_ratio, from_redis, idle, objective_met, of_spans, oldest, processed, quantile, quantiles,
-                           queue_variable, served, size, slow_share, task_type_variable, trace_id)
+                           data_sources, failure_ratio, from_redis, idle, objective_met, of_forwarded, of_spans, oldest, processed, quantile, quantiles,
+                           queue_variable, served, size, slow_share, task_type_variable, trace_id, with_all)
 from source.palette import CRITICAL, GOOD, LEVELS, UNFILLED, WARNING
 
 CALLS = "traces_spanmetrics_calls_total"
@@ -16,6 +16,10 @@ FAILED = f'rate(asynq_task_attempts_total{{{TYPES}, status="failed"}}[$__rate_in
 # Seconds; longer ones are not told apart.
 LONG_DRAIN = 3600
 ERRORS = f"rate(asynq_task_failures_total{{{TYPES}}}[$__rate_interval])"
+# What there is on all panels of the page.
+EVERY_QUEUE, EVERY_QUEUE_OF_REDIS = f"max by (queue) (asynq_queue_paused{{{QUEUES}}})", from_redis("asynq_queue_paused")
+EVERY_TYPE = f"sum by (task_type) ({ATTEMPTS})"
+ANY_ATTEMPT = f"rate(asynq_task_attempts_total{{{TYPES}}}[$__range] @ end())"
 RETRIES = f'rate(asynq_task_attempts_total{{{TYPES}, attempt="retry"}}[$__rate_interval])'
 
 
@@ -63,7 +67,7 @@ def backlog() -> dict:
               [query(from_redis("asynq_queue_latency_seconds"), "{{queue}}"), query(OBJECTIVE_SECONDS, "objective")], "s",
               limits=("objective",), alerts=("AsynqOldestPendingTooOld",)),
         lines("Time to drain", "If it rises, add workers: the pending tasks need this time at the present rate, and more than an hour if the "
-              "queue is paused or has no servers.", [query(drain, "{{queue}}")], "s", mappings=ranges((LONG_DRAIN, 1e9, "1 hour or more", UNFILLED))),
+              "queue is paused or has no servers.", [query(with_all(drain, EVERY_QUEUE_OF_REDIS), "{{queue}}")], "s", mappings=ranges((LONG_DRAIN, 1e9, "1 hour or more", UNFILLED))),
         lines("Pending by queue", "Look for the queue that grows.", [query(size("pending"), "{{queue}}")], "short"),
         lines("Overdue tasks", "Scheduled and retry tasks that are due: if their number only rises, no server of the queue forwards "
               "them.", [query(f"sum by (redis, queue) ({from_redis('asynq_queue_overdue_tasks', by='state')})", "{{queue}}")], "short",
@@ -90,31 +94,40 @@ def wait() -> dict:
         heatmap("Wait of all tasks", "Two bands mean two kinds of tasks: choose a task type to tell them apart" + BAR_NOTE,
                 [heat(f"sum by (le) ({counted(f'{WAIT}_bucket{{{TYPES}}}')})")], "s"),
         lines("Wait p95 by queue", "Look for the queue that waits.",
-              [query(quantile(0.95, WAIT, TYPES, "queue"), "{{queue}}", exemplar=True)], "s"),
+              [query(with_all(quantile(0.95, WAIT, TYPES, "queue"), EVERY_QUEUE, ANY_ATTEMPT), "{{queue}}", exemplar=True)], "s"),
         lines("Wait p95 by task type", "If one type waits longer than the others of its queue, its tasks come in bursts.",
-              [query(quantile(0.95, WAIT, TYPES, "task_type"), "{{task_type}}", exemplar=True)], "s"),
+              [query(with_all(quantile(0.95, WAIT, TYPES, "task_type"), EVERY_TYPE), "{{task_type}}", exemplar=True)], "s"),
         lines("Objective met", "Share of the last hour's tasks that started in time: below the dashed objective, the budget burns.",
-              [query(f"1 - {slow_share('1h')}", "{{queue}}"), query(OBJECTIVE_RATIO, "objective")], "percentunit",
+              [query(with_all(f"1 - {slow_share('1h')}", EVERY_QUEUE, any_share('1h')), "{{queue}}"), query(OBJECTIVE_RATIO, "objective")], "percentunit",
               limits=("objective",), maximum=1, low_is_worse=True, alerts=("AsynqWaitObjectiveNotMeasured",)),
         lines("Budget burn rate", "At 1 the budget just lasts; above the dashed 14.4 of the last hour, add capacity at once.",
               [burn("1h")], "none", limit=14.4, alerts=("AsynqWaitBudgetBurningFast", "AsynqWaitBudgetBurningSlow")),
         lines("Wait seen in Redis, p95", "For workers that send no spans: it errs upwards, because waits below redis.look-interval "
               "are mostly not seen.",
-              [query(f"histogram_quantile(0.95, max by (redis, queue, le) "
-                     f"(rate({sampled}_bucket{{{QUEUES}}}[$__rate_interval]))) >= 0", "{{queue}}")], "s"),
+              [query(with_all(f"histogram_quantile(0.95, max by (redis, queue, le) "
+                              f"(rate({sampled}_bucket{{{QUEUES}}}[$__rate_interval]))) >= 0", EVERY_QUEUE_OF_REDIS,
+                              f"(rate({sampled}_count{{{QUEUES}}}[$__range] @ end()) > 0)"), "{{queue}}")], "s"),
     ])
 
 
 def burn(window: str) -> dict:
-    return query(f"{slow_share(window)} / (1 - scalar({OBJECTIVE_RATIO}))", "{{queue}}")
+    rate = f"{slow_share(window)} / (1 - scalar({OBJECTIVE_RATIO}))"
+    return query(with_all(rate, EVERY_QUEUE, any_share(window)), "{{queue}}")
+
+
+def any_share(window: str) -> str:
+    """What is NaN all the time is none."""
+    return f"(max_over_time(queue:asynq_task_wait_slow:ratio_rate{window}{{{RECORDED}}}[$__range] @ end()) >= 0)"
 
 
 def other_windows() -> dict:
     """One number of each queue a panel: several would have no room in its legend."""
     def recent(share: float) -> dict:
+        series = f'asynq_task_wait_quantile_seconds{{{QUEUES}, quantile="{share}"}}'
         return lines(f"Recent wait p{round(share * 100)}", "Compare with the status page: this is its number, over the collector's "
                      "metrics.quantile-window, of the collector with the highest.",
-                     [query(f'max by (queue) (asynq_task_wait_quantile_seconds{{{QUEUES}, quantile="{share}"}})', "{{queue}}")], "s")
+                     [query(with_all(f"max by (queue) ({series})", EVERY_QUEUE, f"max_over_time({series}[$__range] @ end())"),
+                            "{{queue}}")], "s")
 
     return row("Wait in other windows", [
         lines("Budget burn rate of 5 minutes", "If it is low while that of the hour is high, the trouble is over.", [burn("5m")], "none",
@@ -136,6 +149,8 @@ def running() -> dict:
     failed = ("round(sum by (queue, task_type, error_type) "
               f"(increase(asynq_task_failures_total{{{TYPES}}}[$__range]))) > 0")
     errors = f"sum by (queue, task_type, error_type) ({ERRORS})"
+    by_error = f"sum by (error_type) ({ERRORS})"
+    longest = from_redis("asynq_queue_longest_running_seconds")
     return row("Run time and failures", [
         table("Task types", "Look for the type that fails or runs longest.",
               [column[-1] for column in by_type], [column[:-1] for column in by_type],
@@ -144,20 +159,21 @@ def running() -> dict:
         heatmap("Run time of all attempts", "A band that moves up means that something behind the workers became slow" + BAR_NOTE,
                 [heat(f"sum by (le) ({counted(f'{RUN}_bucket{{{TYPES}}}')})")], "s"),
         lines("Longest running task", "Above the dashed limit a task does not end: look at its trace, and give it a timeout.",
-              [query(from_redis("asynq_queue_longest_running_seconds"), "{{queue}}"),
+              [query(with_all(longest, EVERY_QUEUE_OF_REDIS, f"last_over_time(asynq_queue_longest_running_seconds{{{QUEUES}}}[$__range] @ end())"),
+                     "{{queue}}"),
                query(f"min(queue:asynq_task_run_limit:seconds{{{RECORDED}}})", "limit")], "s", limits=("limit",),
               alerts=("AsynqTaskRunsTooLong",)),
         lines("Run time p95 by task type", "If one type became slow, look at a trace of it; slow types deserve their own queue.",
-              [query(quantile(0.95, RUN, TYPES, "task_type"), "{{task_type}}", exemplar=True)], "s"),
+              [query(with_all(quantile(0.95, RUN, TYPES, "task_type"), EVERY_TYPE), "{{task_type}}", exemplar=True)], "s"),
         lines("Attempts by task type", "Look for the type that takes the workers' time.",
-              [query(of_spans(f"sum by (task_type) ({ATTEMPTS})"), "{{task_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=7),
+              [query(with_all(of_spans(EVERY_TYPE), EVERY_TYPE), "{{task_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=7),
         lines("Attempts by queue", "Look for the queue whose attempts fell.",
               [query(f"sum by (queue) ({processed()})", "{{queue}}")], TASKS_PER_SECOND, stack=True, low_is_worse=True, width=24, height=7),
         lines("Failures by task type", "Look at a failed attempt of the type that fails most, in the table below.",
-              [query(of_spans(f"sum by (task_type) ({FAILED})"), "{{task_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=7,
+              [query(with_all(of_spans(f"(sum by (task_type) ({FAILED}) or 0 * {EVERY_TYPE})"), EVERY_TYPE), "{{task_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=7,
               alerts=("AsynqFailureRatioHigh", "AsynqRetryBacklogGrowing")),
         lines("Failures by error type", "Look at a failed attempt with the most frequent error, in the table below.",
-              [query(of_spans(f"sum by (error_type) ({ERRORS})"), "{{error_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=10,
+              [query(with_all(of_spans(by_error), by_error), "{{error_type}}")], TASKS_PER_SECOND, stack=True, width=24, height=10,
               alerts=("AsynqFailureRatioHigh",)),
         table("Errors", "Begin with the error that is the most frequent now; beside it is what failed in the time range.",
               [f"{of_spans(errors)} or 0 * {errors} - 1", failed],
@@ -165,10 +181,11 @@ def running() -> dict:
               key=("queue", "task_type", "error_type"), sort=("Rate", "In the time range"),
               width=12, height=8, widths={"Queue": 105, "Rate": 105, "In the time range": 165}),
         lines("Failing share by queue", "Above the dashed line the alert fires: look for the type that fails.",
-              [query(failure_ratio("queue"), "{{queue}}")], "percentunit", maximum=1,
+              [query(with_all(failure_ratio("queue"), EVERY_QUEUE), "{{queue}}")], "percentunit", maximum=1,
               limit=0.2, alerts=("AsynqFailureRatioHigh",)),
         lines("Share of retries", "If most attempts are retries, repair what fails: it keeps the workers busy.",
-              [query(f"sum by (queue) ({RETRIES}) / (sum by (queue) ({ATTEMPTS}) > 0)", "{{queue}}")], "percentunit", maximum=1),
+              [query(with_all(f"sum by (queue) ({RETRIES}) / (sum by (queue) ({ATTEMPTS}) > 0)", EVERY_QUEUE, ANY_ATTEMPT),
+                     "{{queue}}")], "percentunit", maximum=1),
     ])
 
 
@@ -237,18 +254,19 @@ def logs() -> dict:
 def services() -> dict:
     # What a service was asked to do. Among the others are spans of dead letters, all of which are errors.
     entry = 'span_kind=~"SPAN_KIND_SERVER|SPAN_KIND_CONSUMER"'
-    calls = f"rate({CALLS}{{{entry}}}[$__rate_interval])"
-    errors = f'rate({CALLS}{{{entry}, status_code="STATUS_CODE_ERROR"}}[$__rate_interval])'
+    calls = f"sum by (service) (rate({CALLS}{{{entry}}}[$__rate_interval]))"
+    errors = f'sum by (service) (rate({CALLS}{{{entry}, status_code="STATUS_CODE_ERROR"}}[$__rate_interval]))'
     latency = f"rate(traces_spanmetrics_latency_bucket{{{entry}}}[$__rate_interval])"
     paired = "rate(traces_service_graph_request_messaging_system_seconds_bucket[$__rate_interval])"
     return row("Services (Tempo's metrics generator)", [
         node_graph("Service graph", "Look for a service in red, and at what calls it or enqueues for it.", [service_map()]),
-        lines("Rate by service", "Look for the service whose rate changed.", [query(f"sum by (service) ({calls})", "{{service}}")],
+        lines("Rate by service", "Look for the service whose rate changed.", [query(with_all(of_forwarded(calls), calls), "{{service}}")],
               SPANS_PER_SECOND, stack=True),
         lines("Errors by service", "Look for the service whose requests or tasks fail.",
-              [query(f"sum by (service) ({errors}) / (sum by (service) ({calls}) > 0)", "{{service}}")], "percentunit", maximum=1),
+              [query(with_all(f"({errors} or 0 * {calls}) / ({calls} > 0)", calls), "{{service}}")], "percentunit", maximum=1),
         lines("Duration p95 by service", "Click a dot of the service that became slow to open a trace.",
-              [query(f"histogram_quantile(0.95, sum by (le, service) ({latency})) >= 0", "{{service}}", exemplar=True)], "s"),
+              [query(with_all(f"histogram_quantile(0.95, sum by (le, service) ({latency})) >= 0", calls), "{{service}}",
+                     exemplar=True)], "s"),
         lines("Time between producer and consumer, p95", "Trust the panel Wait more: only pairs within 60 s are in here.",
               [query(f"histogram_quantile(0.95, sum by (le, client, server) ({paired})) >= 0", "{{client}} → {{server}}")], "s"),
         lines("Database calls, p95 and p99", "If they became slow, look at the database before the workers; the range is limited by "

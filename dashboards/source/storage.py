@@ -1,11 +1,12 @@
 """Rows on Redis and PostgreSQL."""
 
 from source.builder import BAR_NOTE, bar_gauge, lines, query, row, values_of
-from source.common import COLLECTORS, counted, from_redis
+from source.common import COLLECTORS, counted, from_redis, with_all
 
 EXPORTER = 'instance=~"$redis_instance"'
 SERVER = 'instance=~"$postgres_instance"'
-DATABASES = SERVER + ', datname=~"$datname"'
+# Not PostgreSQL's templates, of which each server has two.
+DATABASES = SERVER + ', datname=~"$datname", datname!~"template0|template1"'
 STATEMENTS = "asynq_postgres_statements"
 COMMANDS_PER_SECOND = "suffix:cmd/s"
 
@@ -33,6 +34,7 @@ def redis() -> dict:
         return f"{expr} and topk(8, {whole})"
 
     whole = "[$__range] @ end()"
+    most_frequent, slowest = of_eight(by_command(""), by_command("", whole)), of_eight(mean(), mean(whole))
     hits = f"sum(rate(redis_keyspace_hits_total{{{EXPORTER}}}[$__rate_interval]))"
     misses = f"sum(rate(redis_keyspace_misses_total{{{EXPORTER}}}[$__rate_interval]))"
     all_commands = f"sum by (instance) (rate(redis_commands_processed_total{{{EXPORTER}}}[$__rate_interval]))"
@@ -44,9 +46,9 @@ def redis() -> dict:
         lines("Memory by queue", "Look for the queue that fills Redis; estimated from samples.",
               [query(from_redis("asynq_queue_memory_usage_approx_bytes"), "{{queue}}")], "bytes", stack=True),
         lines("Commands by kind", "The eight most frequent ones: a step up without more tasks is a client that polls.",
-              [query(of_eight(by_command(""), by_command("", whole)), "{{cmd}}")], COMMANDS_PER_SECOND),
+              [query(with_all(most_frequent, f"({slowest})"), "{{cmd}}")], COMMANDS_PER_SECOND),
         lines("Mean duration by command", "The eight slowest ones: if simple commands are slow, Redis is short of CPU or swaps.",
-              [query(of_eight(mean(), mean(whole)), "{{cmd}}")], "s", soft_maximum=0.001),
+              [query(with_all(slowest, f"({most_frequent})"), "{{cmd}}")], "s", soft_maximum=0.001),
         lines("Clients", "If connections only rise, a client leaks them.",
               [query(of_collector("asynq_redis_connected_clients"), "as the collector sees them"),
                query(f"sum by (instance) (redis_connected_clients{{{EXPORTER}}})", "{{instance}} connected"),
@@ -65,6 +67,8 @@ def redis() -> dict:
 
 def database() -> dict:
     used = f"sum by (instance) (pg_stat_activity_count{{{SERVER}}})"
+    every_database = f"max by (datname) (pg_database_size_bytes{{{DATABASES}}})"
+    any_statement = f"rate({STATEMENTS}_calls_total{{{DATABASES}}}[$__range] @ end())"
     latency = "rate(db_client_operation_duration_seconds_bucket[$__rate_interval])"
 
     def rate(name: str) -> str:
@@ -77,13 +81,14 @@ def database() -> dict:
               [query(f"{used} / max by (instance) (pg_settings_max_connections{{{SERVER}}})", "{{instance}}")], "percentunit",
               maximum=1, limit=0.8),
         lines("Mean duration of a statement", "If it rose, look for a missing index or a lock; PostgreSQL has no percentiles.",
-              [query(f"{rate(STATEMENTS + '_seconds_total')} / ({rate(STATEMENTS + '_calls_total')} > 0)", "{{datname}}")], "s",
+              [query(with_all(f"{rate(STATEMENTS + '_seconds_total')} / ({rate(STATEMENTS + '_calls_total')} > 0)", every_database,
+                              any_statement), "{{datname}}")], "s",
               soft_maximum=0.01),
         lines("Database calls, p95 and p99", "Click a dot to open the trace of a slow call, as the application measured it.",
               [query(f"histogram_quantile({share}, sum by (le) ({latency})) >= 0", f"p{round(share * 100)}", exemplar=share == 0.99)
                for share in (0.99, 0.95)], "s"),
         lines("Statements", "Look for a step up without more tasks.",
-              [query(rate(STATEMENTS + "_calls_total"), "{{datname}}")], "suffix:calls/s"),
+              [query(with_all(rate(STATEMENTS + "_calls_total"), every_database, any_statement), "{{datname}}")], "suffix:calls/s"),
         lines("Transactions", "If many are rolled back, look at the failing tasks.",
               [query(rate("pg_stat_database_xact_commit"), "{{datname}} committed"),
                query(rate("pg_stat_database_xact_rollback"), "{{datname}} rolled back")], "suffix:tx/s"),

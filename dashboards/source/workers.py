@@ -2,11 +2,13 @@
 
 from source import storage
 from source.builder import dashboard, instant, lines, query, row, stat, steps, table
-from source.common import (ANY, COLLECTORS, REDIS_READ, ZERO, collector_variables, data_sources, from_redis, queue_variable)
+from source.common import (ANY, COLLECTORS, REDIS_READ, ZERO, collector_variables, data_sources, from_redis, queue_variable, with_all)
 from source.palette import CRITICAL, GOOD, WARNING
 
 SERVER = "redis, host, pid, server_id"
 BUSY = f"max by ({SERVER}) (asynq_server_busy_workers{{{COLLECTORS}}})"
+# Also those that ended in the time range.
+EVERY_SERVER = f"max by ({SERVER}) (last_over_time(asynq_server_concurrency{{{COLLECTORS}}}[$__range] @ end()))"
 WORKERS = f"max by ({SERVER}) (asynq_server_concurrency{{{COLLECTORS}}})"
 
 
@@ -46,7 +48,7 @@ def workers() -> dict:
         lines("Workers busy", "If busy workers stay at the dashed total, add workers.",
               [query(f"sum({BUSY})", "busy"), query(f"sum({WORKERS})", "workers")], "short", limits=("workers",)),
         lines("Workers busy by server", "If one server is full while others are idle, its queues have too few servers.",
-              [query(f"{BUSY} / ({WORKERS} > 0)", "{{host}} {{pid}}")], "percentunit", maximum=1),
+              [query(with_all(f"{BUSY} / ({WORKERS} > 0)", EVERY_SERVER), "{{host}} {{pid}}")], "percentunit", maximum=1),
         lines("Servers by status", "If a server is stopped, it takes no more tasks: start it again or end it.",
               [query(f"max by (redis, status) (asynq_servers{{{COLLECTORS}}})", "{{status}}")], "short"),
         lines("Orphaned tasks by queue", "Tasks whose worker died: a live server of the queue takes them back within two minutes.",

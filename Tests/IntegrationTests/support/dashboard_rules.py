@@ -27,6 +27,11 @@ GRID_PIXELS, LEGEND_HEAD_PIXELS, LEGEND_LINE_PIXELS = 38, 79, 24
 TITLE_PIXELS, ARROW_PIXELS = 7, 40
 # What tells apart by a label whose values are many, and of which some are in trouble.
 MANY = re.compile(r"\{\{\s*(queue|task_type)\s*\}\}")
+# Names that are on several panels of a page, or end while others go on: a queue, a server that is ended.
+NAMES = re.compile(r"\{\{(queue|task_type|error_type|service|instance|datname|cmd|host)\}\}( \{\{pid\}\})?")
+# What each queue in Redis has all the time (docs/METRICS.md), if nothing is left out of it; and what each exporter has.
+OF_EVERY_NAME = re.compile(r"\b(asynq_queue_(size|paused|latency_seconds|groups|registered|orphaned_tasks|overdue_tasks|consumers|concurrency"
+                           r"|archive_fill_ratio|memory_usage_approx_bytes)|asynq_tasks_(processed|dead_lettered)_total|redis_\w+|pg_\w+)\b")
 # Of dashboards/source/palette.py.
 SEVERITIES = set(palette.SEVERITIES.values())
 # What each of them has several of.
@@ -93,7 +98,7 @@ def poor_legends(dashboard: dict) -> list[str]:
             continue
         legend = panel["options"]["legend"]
         descending = not low_is_worse(panel)
-        sort = "Total" if is_bars(panel) else "Last *"
+        sort = "Total" if is_bars(panel) else "Last"
         if legend["displayMode"] != "table" or (legend.get("sortBy"), legend.get("sortDesc")) != (sort, descending):
             findings.append(f"{_where(panel)}: the legend of many series is a table, sorted by {sort!r}, the worst first")
         elif [bool(PARTS.search(t["legendFormat"])) for t in panel["targets"] if MANY.search(t["legendFormat"])] != [False]:
@@ -258,11 +263,16 @@ def zeros_without_redis(dashboard: dict) -> list[str]:
 
 
 def zeros_of_refused_spans(dashboard: dict) -> list[str]:
-    """While a disk refused all spans, each type of task ran 0 times a second. A share of attempts is not there then."""
+    """While a disk refused all spans, each type of task ran 0 times a second; while Tempo was down, each service. A share of
+    attempts is not there then."""
     return [f"{_where(panel)}: is 0 while all spans are refused; only where some are accepted, or none come" for panel in panels(dashboard)
             for expression in [target.get("expr", "").split(" or NaN * ")[0] for target in panel["targets"]]
             if re.search(r"\brate\(asynq_task_\w+_total", expression)
-            and "asynq_collector_accepted_spans_total" not in expression and not expression.endswith("> 0)")]
+            and "asynq_collector_accepted_spans_total" not in expression and not expression.endswith("> 0)")] + [
+        f"{_where(panel)}: is 0 while Tempo gets no spans; only where some are forwarded, or none come" for panel in panels(dashboard)
+        for expression in [target.get("expr", "").split(" or NaN * ")[0] for target in panel["targets"]]
+        if re.search(r"\brate\(traces_\w+_total", expression)
+        and "asynq_collector_forwarded_spans_total" not in expression and not expression.endswith("> 0)")]
 
 
 def vanishing_rows(dashboard: dict) -> list[str]:
@@ -433,6 +443,23 @@ def odd_titles(dashboard: dict) -> list[str]:
             if (found := re.search(r"(?i)\b(books|forgotten|halves|so many\w*|that \w+|those|came again)\b", panel["title"]))]
 
 
+def names_of_two_colours(dashboard: dict) -> list[str]:
+    """Colours go by place. Where one queue waited for nothing, all after it had the colours of others; and a server that ended
+    long ago was the busiest, by its last number."""
+    findings = []
+    for panel in panels(dashboard):
+        if panel["type"] != "timeseries":
+            continue
+        for number, target in enumerate(panel["targets"]):
+            if not NAMES.fullmatch(target.get("legendFormat", "")) or target["datasource"].get("type") != "prometheus":
+                continue
+            series, _, names = target["expr"].partition(" or NaN * ")
+            of_every_name = OF_EVERY_NAME.search(series) and not re.search(r" [<>]=? (?!bool)|topk", series.partition(" and on () (vector(")[0])
+            if number or not (names or of_every_name):
+                findings.append(f"{_where(panel)}: has not all names of the page, in the order of the others; ' or NaN * ' brings them")
+    return findings
+
+
 def spans_of_every_kind(dashboard: dict) -> list[str]:
     """Spans of dead letters are all errors: their service was the worst of all, at 100 %."""
     return [f"{_where(panel)}: counts spans within services, too; span_kind selects what they were asked to do"
@@ -447,7 +474,7 @@ def narrow_boxes(dashboard: dict) -> list[str]:
 
 RULES = [coloured_text, coloured_absence, severities_among_names, severities_by_name, severities_without_state,
          rows_in_no_order, unsorted_rows, empty_strips, narrow_sorted_columns, rows_alike, pauses_without_servers, disks_with_errors, keys_as_titles,
-         odd_titles, spans_of_every_kind, narrow_boxes, merged_states, flooding_annotations, covered_heatmaps, old_numbers,
+         odd_titles, names_of_two_colours, spans_of_every_kind, narrow_boxes, merged_states, flooding_annotations, covered_heatmaps, old_numbers,
          absence_as_fact, zeros_without_redis, zeros_of_refused_spans, vanishing_rows, rough_counts, ended_lines, wrong_units, poor_legends,
          crowded_legends, squeezed_curves, murky_areas, too_many_panels, floating_axes, narrow_axes, empty_tracks, missing_runbook_links,
          silent_panels, shown_data_sources, long_descriptions, holes]

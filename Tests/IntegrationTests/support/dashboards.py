@@ -221,7 +221,7 @@ def panel_problems(dashboard: dict) -> list[str]:
 def _legend_problems(panel: dict) -> Iterator[str]:
     """Names that labels bring may be many: a table with room for eight, the worst last value first."""
     legend = panel["options"]["legend"]
-    sort, calcs = ("Total", ["sum", "max", "lastNotNull"]) if is_bars(panel) else ("Last *", ["mean", "max", "lastNotNull"])
+    sort, calcs = ("Total", ["sum", "max", "last"]) if is_bars(panel) else ("Last", ["mean", "max", "last"])
     open_ended = any(re.search(r"{{(?!state}}|status}})", target.get("legendFormat", "")) for target in panel["targets"])
     if open_ended and legend["displayMode"] != "table":
         yield "the legend is no table"
@@ -232,7 +232,7 @@ def _legend_problems(panel: dict) -> Iterator[str]:
             yield f"the legend is not sorted by {sort}, the worst first"
         if legend["placement"] != "right" or panel["gridPos"]["w"] < 12 or panel["gridPos"]["h"] < 7:
             yield "the legend has no room for eight series"
-    elif legend["calcs"] != (["sum"] if is_bars(panel) else ["lastNotNull"]):
+    elif legend["calcs"] != (["sum"] if is_bars(panel) else ["last"]):
         yield "the legend has not the last value, or of counts the total"
 
 
