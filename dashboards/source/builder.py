@@ -101,8 +101,8 @@ def nothing(text: str = "–") -> list[dict]:
 
 
 def override(name: str, **properties: object) -> dict:
-    """Properties of the field with that name; a double underscore stands for a dot."""
-    return {"matcher": {"id": "byName", "options": name},
+    """Properties of the field with that name, or of those that /.../ matches; a double underscore stands for a dot."""
+    return {"matcher": {"id": "byRegexp" if name.startswith("/") else "byName", "options": name},
             "properties": [{"id": key.replace("__", "."), "value": value} for key, value in properties.items()]}
 
 
@@ -165,11 +165,13 @@ def stat(title: str, description: str, targets: list[dict], unit: str, *, width:
 def lines(title: str, description: str, targets: list[dict], unit: str, *, width: int = 12, height: int = 8,
           stack: bool = False, bars: bool = False, limit: float | None = None, minimum: float | None = 0,
           maximum: float | None = None, soft_maximum: float | None = None, limits: tuple[str, ...] = (), links: list[dict] = [],
-          colours: dict[str, str] = {}, mappings: list[dict] = [], low_is_worse: bool = False,
+          colours: dict[str, str | dict] = {}, mappings: list[dict] = [], low_is_worse: bool = False, powers: bool = False,
           alerts: tuple[str, ...] = ()) -> dict:
     """A time series. `bars`: counts, each of its own time (`common.counted`); `limit`: a value, and `limits`: legends of series
-    that others are held against, drawn dashed; `links`: where a click on a series leads; `colours`: of series by name, where they
-    have a meaning; `low_is_worse`: the legend begins with the lowest."""
+    that others are held against, drawn dashed; `links`: where a click on a series leads; `colours`: of series by name or by
+    /.../, where they have a meaning; `low_is_worse`: the legend begins with the lowest; `powers`: the axis has as much room from 1
+    to 10 as from 10 to 100, since beside a limit of an hour curves of seconds would lie on the axis. Values of `maximum` that
+    mappings name are no numbers: they have no mean."""
     # An area is an amount, and areas add up: those of lines would lie on each other, in colours that mean nothing.
     custom = {"drawStyle": "bars" if bars else "line", "fillOpacity": 60 if bars else 40 if stack else 0,
               "lineWidth": 1, "showPoints": "auto", "spanNulls": False,
@@ -181,6 +183,7 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
         custom |= {"axisSoftMin": 0} | ({} if maximum else {"axisSoftMax": soft})
     else:
         custom |= {"axisSoftMin": -1, "axisSoftMax": 1}
+    custom |= {"scaleDistribution": {"type": "symlog", "log": 10, "linearThreshold": 1}} if powers else {}
     # A first time beside a narrow axis, 0 to 1, would be cut.
     custom |= {"axisWidth": 60} if unit in ("none", "short") else {}
     # Without the mapping, the tooltip would say `noValue` of each line that has ended.
@@ -201,14 +204,16 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
     # Names that labels bring: beside the curves there is room for eight, and the worst come first. A few known names
     # stand below. The last of several counts says nothing of those before.
     if any("{{" in target.get("legendFormat", "") and not _is_of_the_palette(target) for target in targets):
-        legend = {"calcs": ["sum" if bars else "mean", "max", "last"], "displayMode": "table",
+        mean = [] if maximum and mappings else ["sum"] if bars else ["mean"]
+        legend = {"calcs": [*mean, "max", "last"], "displayMode": "table",
                   "placement": "right", "showLegend": True, "sortBy": "Total" if bars else "Last", "sortDesc": not low_is_worse}
         assert width >= 12, title
     else:
         legend = {"calcs": ["sum" if bars else "last"], "displayMode": "list", "placement": "bottom", "showLegend": True}
     overrides = [override(name, color={"mode": "fixed", "fixedColor": color}) for name, color in BY_NAME.items()
                  if any(_is_of_the_palette(target) or target.get("legendFormat") == name for target in targets)]
-    overrides += [override(name, color={"mode": "fixed", "fixedColor": color}) for name, color in colours.items()]
+    overrides += [override(name, color=color if isinstance(color, dict) else {"mode": "fixed", "fixedColor": color})
+                  for name, color in colours.items()]
     overrides += [UNLISTED_ZEROS] if any(target.get("legendFormat") in ENUMERATED for target in targets) else []
     overrides += [override(limit, custom__lineStyle={"dash": [8, 8], "fill": "dash"}, custom__fillOpacity=0,
                            custom__stacking={"group": "limit", "mode": "none"},
@@ -272,8 +277,9 @@ def _unfilled_where_good(thresholds: dict) -> dict:
 
 
 def bar_gauge(title: str, description: str, expr: str, legend: str, unit: str, *, width: int = 12, height: int = 10,
-              thresholds: dict = steps((None, GOOD)), maximum: float | None = None, alerts: tuple[str, ...] = ()) -> dict:
-    """A bar for each series, the longest first: with many of them, the last are below the edge."""
+              thresholds: dict = steps((None, LIMIT)), maximum: float | None = None, alerts: tuple[str, ...] = ()) -> dict:
+    """A bar for each series, the longest first: with many of them, the last are below the edge. Without thresholds it is neither
+    good nor bad, and grey."""
     targets = [instant(f"sort_desc({expr})", legend)]
     defaults = {"color": {"mode": "thresholds"}, "thresholds": thresholds, "mappings": nothing(reason(targets)), "min": 0, "decimals": 1}
     defaults |= {} if maximum is None else {"max": maximum}
@@ -339,7 +345,7 @@ def trace_table(title: str, description: str, targets: list[dict], *, links: dic
         "excludeByName": {name: True for name in ("Trace Service", "messaging.system", "kind", "status", "Name")},
         "indexByName": {name: number for number, name in enumerate(
             ("Start time", "messaging.destination.name", "Trace Name", "Duration", "Span ID"))},
-        "renameByName": {"messaging.destination.name": "Queue"}}}]
+        "renameByName": {"messaging.destination.name": "Queue", "Trace Name": "Trace name", "Span ID": "Span id"}}}]
     return made
 
 

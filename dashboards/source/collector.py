@@ -3,7 +3,7 @@
 from source.builder import (BAR_NOTE, SPANS_PER_SECOND, dashboard, instant, lines, query, row, stat, steps, timeline, values)
 from source.common import (COLLECTORS, IS_COLLECTOR, NO_SPOOL, WAS_COLLECTOR, collector_starts, collector_variables, counted,
                            data_sources, disk, with_all)
-from source.palette import CRITICAL, GOOD, WARNING
+from source.palette import CODES, CRITICAL, GOOD, WARNING
 
 OWN = "asynq_collector"
 BY = "sum by (instance)"
@@ -53,7 +53,7 @@ def now() -> dict:
              [instant(f"sum(increase({own('dropped_spans_total', LOST)}[$__range]))", "lost")], "short", width=4, whole=True,
              thresholds=steps((None, GOOD), (1, CRITICAL)), instead=NO_SPOOL,
              alerts=("AsynqSpansDropped", "AsynqSpansRefusedByTempo")),
-        stat("Refused spans", "Spans that collectors refused in the time range: the reasons are below.",
+        stat("Refused spans", "Spans that collectors refused in the time range: the reasons are below; a span that is sent again counts again.",
              [instant(f"sum(increase({own('refused_spans_total')}[$__range]))", "refused")], "short", width=4, whole=True,
              thresholds=steps((None, GOOD), (1, WARNING)), alerts=("AsynqSpansNotAccepted",)),
         stat("Versions", "If there are several, finish the rollout.",
@@ -83,7 +83,7 @@ def losses() -> dict:
               [query(f"sum by (reason) ({counted(own('dropped_spans_total'))})", "{{reason}}")], "short", bars=True, stack=True,
               alerts=("AsynqSpansDropped", "AsynqSpansRefusedByTempo")),
         lines("Refused spans", "spool_full: repair Tempo or raise spool.max-bytes; unavailable: look at the disk; bad_id, bad_value, "
-              "too_large: repair the sender.",
+              "too_large: repair the sender; a span that is sent again counts again.",
               [query(f"sum by (reason) ({rate(OWN + '_refused_spans_total')})", "{{reason}}")], SPANS_PER_SECOND, stack=True,
               alerts=("AsynqSpansNotAccepted",)),
         lines("Refused requests", "Repair the sender: these were refused before their spans were counted.",
@@ -106,9 +106,9 @@ def forwarding() -> dict:
     duration = f"sum by (le) ({rate(OWN + '_forward_duration_seconds_bucket')})"
     return row("Tempo", [
         lines("Requests to Tempo", "By status, or by what broke the connection: anything but 200 is to be repaired at Tempo.",
-              [query(f"sum by (code) ({rate(OWN + '_forward_requests_total')})", "{{code}}")], "suffix:req/s", stack=True,
+              [query(f"sum by (code) ({rate(OWN + '_forward_requests_total')})", "{{code}}")], "suffix:req/s", stack=True, colours=CODES,
               alerts=("AsynqForwardingFails",)),
-        lines("Duration of a request", "If it rises, Tempo is overloaded.",
+        lines("Duration of a request", "If it rises, Tempo is overloaded; requests that fail count as well, and a refused connection is quick.",
               [query(f"histogram_quantile({share}, {duration}) >= 0", f"p{round(share * 100)}") for share in (0.99, 0.95, 0.5)], "s"),
         timeline("Tempo up", "If it is down, Tempo did not answer the last request: repair it, spans wait in the spool.",
                  [query(f"min by (instance) ({own('tempo_up')})", "{{instance}}")], UP, height=6, alerts=("AsynqForwardingFails",)),
@@ -122,13 +122,15 @@ def pushing() -> dict:
     duration = f"sum by (le) ({rate(OWN + '_push_duration_seconds_bucket')})"
     return row("Pushed metrics", [
         lines("Pushes", "By status, or by what broke the connection: for anything but 200 read the collector's log.",
-              [query(f"sum by (code) ({rate(OWN + '_push_requests_total')})", "{{code}}")], "suffix:req/s", stack=True,
+              [query(f"sum by (code) ({rate(OWN + '_push_requests_total')})", "{{code}}")], "suffix:req/s", stack=True, colours=CODES,
               alerts=("AsynqMetricsNotPushed",)),
-        lines("Duration of a push", "If it rises to metrics.push.timeout, pushes fail: the backend is overloaded.",
+        lines("Duration of a push", "If it rises to metrics.push.timeout, the backend is overloaded; pushes that fail count as well, and a refused "
+              "connection is quick.",
               [query(f"histogram_quantile({share}, {duration}) >= 0", f"p{round(share * 100)}") for share in (0.99, 0.5)], "s"),
-        lines("Age of the last push", "If it rises beyond the dashed metrics.push.interval, the backend has old numbers, or lacks some.",
+        lines("Age of the last push", "If it rises to the dashed limit, thrice metrics.push.interval and at least ten minutes, the backend has old "
+              "numbers, or lacks some.",
               [by_instance(f"time() - max by (instance) ({own('push_last_success_timestamp_seconds')})", PUSHES),
-               query(f"max({own('push_interval_seconds')})", "limit")], "s", limits=("limit",),
+               query(f"max(clamp_min(3 * {own('push_interval_seconds')}, 600))", "limit")], "s", limits=("limit",), powers=True,
               alerts=("AsynqMetricsNotPushed",)),
         lines("Rejected data points", "The backend left them out of pushes that it accepted: its reason is in the collector's log"
               + BAR_NOTE, [by_instance(f"{BY} ({counted(own('push_rejected_points_total'))})", PUSHES)], "short", bars=True),
@@ -148,7 +150,7 @@ def spool() -> dict:
         lines("Disk errors", "Replace the disk: reads, writes or syncs failed, or a frame had a wrong checksum" + BAR_NOTE,
               [query(f"{BY} ({counted(own('spool_errors_total'))})", "{{instance}} errors"),
                query(f"{BY} ({counted(own('spool_corrupt_frames_total'))})", "{{instance}} corrupt frames")], "short", bars=True,
-              width=24, height=7, alerts=("AsynqSpansNotAccepted",)),
+              stack=True, width=24, height=7, colours={"/ errors$/": WARNING, "/ corrupt frames$/": CRITICAL}, alerts=("AsynqSpansNotAccepted",)),
         lines("Recovered spans and quarantined files", "If files are quarantined, see docs/SPOOL.md: the disk does not give them back; "
               "recovered spans are what the spool held at the start.",
               [query(f"{BY} ({own('spool_recovered_spans')})", "{{instance}} recovered spans"),
@@ -159,7 +161,8 @@ def spool() -> dict:
 
 def redis() -> dict:
     return row("Redis", [
-        lines("Duration of a scrape", "Near redis.timeout, raise that or let each collector read fewer queues.",
+        lines("Duration of a scrape", "Near redis.timeout, raise that or let each collector read fewer queues; a scrape that fails counts as well, and a "
+              "refused connection is quick.",
               [by_instance(f"max by (instance) (asynq_redis_scrape_duration_seconds{{{COLLECTORS}}})", READS_REDIS)], "s", alerts=("AsynqScrapeStale",)),
         lines("Age of the data", "If it grows, scrapes fail: look at the errors beside it.",
               [by_instance(f"time() - max by (instance) (asynq_redis_last_scrape_timestamp_seconds{{{COLLECTORS}}})", READS_REDIS)], "s",
@@ -200,13 +203,14 @@ def tasks() -> dict:
         lines("Dead letters without message or span", "If unread rises, shorten redis.interval: they died too fast to be read; if no span does, look at "
               "the disk" + BAR_NOTE,
               [query(f"sum({counted(own('unread_dead_letters_total'))})", "unread"),
-               query(f"sum({counted(own('unsent_dead_letter_spans_total'))})", "no span")], "short", bars=True),
+               query(f"sum({counted(own('unsent_dead_letter_spans_total'))})", "no span")], "short", bars=True,
+              colours={"unread": WARNING, "no span": CRITICAL}),
         lines("Unpaired spans", "Near 100,000 of a role, give the spans an enqueue stamp: beyond, the oldest are evicted.",
               [query(f"sum by (role) ({own('pairing_open_spans')})", "{{role}}")], "short"),
         lines("Unpaired spans evicted", "If it rises, give the spans an enqueue stamp: the wait of these tasks is not known.",
               [query(f"sum by (role) ({rate(OWN + '_pairing_evicted_spans_total')})", "{{role}}")], SPANS_PER_SECOND, stack=True),
         lines("Names beyond the limit", "Spans counted under _other: raise metrics.queues-max, metrics.task-types or "
-              "metrics.error-types.",
+              "metrics.error-types; error is not of a metric, but of the status page's list of errors.",
               [query(f"sum by (label) ({rate(OWN + '_label_overflows_total')})", "{{label}}")], SPANS_PER_SECOND, stack=True),
         lines("Truncated names", "Look for the worker that puts payloads or ids into names: of more than 256 bytes the rest is "
               "lost" + BAR_NOTE,
@@ -214,7 +218,7 @@ def tasks() -> dict:
         lines("Names in Redis without a label", "If there are any, look for the program that makes queues or servers with long or ever "
               "new names; they count under _other.",
               [query(f"max by (label) (asynq_redis_unlabeled_names{{{COLLECTORS}}})", "{{label}}")], "short"),
-        lines("Series on the page", "Prometheus stores them for each collector: if there are too many, see docs/METRICS.md, Series.",
+        lines("Series on /metrics", "Prometheus stores them for each collector: if there are too many, see docs/METRICS.md, Series.",
               [by_instance(f"{BY} ({own('page_series')})")], "short"),
         lines("Histogram bucket step", "Above 1, only every second, third or later bucket by task type is on the page, and quantiles are coarser: raise "
               "metrics.histogram-series-max, or take native histograms.",

@@ -4,7 +4,7 @@ import json
 
 from source.builder import (ALL_ALERTS, RUNBOOK, TASKS_PER_SECOND, dashboard, instant, lines, override, query, ranges, row, stat,
                             steps, table, timeline, values)
-from source.common import (AGES, ANY, COLLECTORS, FAILURES, FIRED, FIRING, MET, NONE_LEFT, NO_ALERTS, NO_SPANS,
+from source.common import (AGES, ANY, COLLECTORS, FAILURES, FIRED, FIRING, MET, NONE_LEFT, NO_ALERTS, NO_SPANS, PAUSED_AGES,
                            OBJECTIVE_RATIO, QUEUES, RECORDED, REDIS_READ, WAIT, WAS_COLLECTOR, ZERO, alert_strip, arriving,
                            collector_variables, data_sources, disk, failure_ratio, from_redis, idle, objective_met, oldest,
                            processed, quantile, queue_variable, size, slow_share)
@@ -17,10 +17,10 @@ OF_ONE_REDIS = "redis, queue"
 RANKS = ("critical", "warning", "info")
 
 
-def joined(expr: str, label: str, labels: tuple[str, ...]) -> str:
-    """With those labels in one more, without the spaces of those that are not there: of spaces alone Grafana makes a 0."""
-    spaced = f'label_join({expr}, "{label}", " ", {", ".join(map(json.dumps, labels))})'
-    return f'label_replace({spaced}, "{label}", "$1", "{label}", " *(.*?) *")'
+def joined(expr: str, label: str, labels: tuple[str, ...], between: str = " ") -> str:
+    """With those labels in one more, without what is between those that are not there: of spaces alone Grafana makes a 0."""
+    spaced = f'label_join({expr}, "{label}", "{between}", {", ".join(map(json.dumps, labels))})'
+    return f'label_replace({spaced}, "{label}", "$1", "{label}", "(?:{between})*(.*?)(?:{between})*")'
 
 
 def ranked(expr: str) -> str:
@@ -47,6 +47,7 @@ def now() -> list[dict]:
         stat("Oldest task", "If a running queue has an old task, open that queue; the tasks of a paused queue wait until it is unpaused.",
              [query(f"max({oldest(paused=False)}) or {ZERO}", "running"), query(f"max({oldest(paused=True)}) or {ZERO}",
                                                                                   "paused")], "s", width=4, height=3, thresholds=AGES,
+             overrides=[override("paused", thresholds=PAUSED_AGES)],
              alerts=("AsynqOldestPendingTooOld",)),
         stat("Failing", "If many attempts fail, open the queue and look at its failures by type.",
              [query(failure_ratio(), "failing")], "percentunit", width=4, height=3, decimals=1, thresholds=FAILURES,
@@ -68,24 +69,25 @@ def queues() -> dict:
                           ((100, "critical"), (10, "warning"), (1, "info")))
     trouble = (f"max by ({OF_ONE_REDIS}) ({gravest} or 0 * asynq_queue_paused{{{QUEUES}}}) "
                f"+ on ({OF_ONE_REDIS}) clamp_max({from_redis('asynq_queue_latency_seconds')} / 1e6, 0.9)")
-    verdicts = ranges((0, 0.99, "fine", GOOD), (1, 1.99, "info", INFO), (10, 10.99, "warning", WARNING),
+    verdicts = ranges((0, 0.99, "no alert", GOOD), (1, 1.99, "info", INFO), (10, 10.99, "warning", WARNING),
                       (100, 100.99, "critical", CRITICAL))
     columns = [
         ("Trouble", "short", verdicts, trouble),
-        ("Oldest", "s", AGES, from_redis("asynq_queue_latency_seconds")),
+        ("Oldest", "s", AGES, oldest(paused=False)),
         ("Pending", "short", steps((None, GOOD), (1000, WARNING)), size("pending")),
         ("Retry", "short", steps((None, GOOD), (50, WARNING)), size("retry")),
         ("Archived", "short", ANY, size("archived")),
         ("Finished", TASKS_PER_SECOND, f"sum by ({OF_ONE_REDIS}) ({processed()})"),
         ("Failing", "percentunit", FAILURES, failure_ratio(OF_ONE_REDIS)),
         ("Wait p95", "s", AGES, quantile(0.95, WAIT, QUEUES, OF_ONE_REDIS)),
-        ("Objective met", "percentunit", MET, f"1 - {slow_share('1h', OF_ONE_REDIS)}"),
-        ("Budget left", "percentunit", steps((None, CRITICAL), (0, WARNING), (0.5, GOOD)),
+        ("Met in 1 h", "percentunit", MET, f"1 - {slow_share('1h', OF_ONE_REDIS)}"),
+        ("Budget left, 3 d", "percentunit", steps((None, CRITICAL), (0, WARNING), (0.5, GOOD)),
          f"1 - {slow_share('3d', OF_ONE_REDIS)} / (1 - scalar({OBJECTIVE_RATIO}))"),
         ("Servers", "short", steps((None, CRITICAL), (1, GOOD)), from_redis("asynq_queue_consumers")),
-        ("Paused", "short", values(_0=("–", UNFILLED), _1=("paused", WARNING)), from_redis("asynq_queue_paused")),
+        ("Paused", "s", steps((None, WARNING)), oldest(paused=True)),
     ]
-    return table("Queues, worst first", "Click the name of a queue in trouble: its page opens for this time range.",
+    return table("Queues, worst first", "Click the name of a queue in trouble: its page opens for this time range; Paused is the age of the "
+                 "oldest task of a paused queue.",
                  [column[-1] for column in columns], [column[:-1] for column in columns],
                  rows=from_redis("asynq_queue_paused", function="last_over_time"), key=("redis", "queue"), sort=("Trouble",), height=7, widths={"Trouble": 95, "Finished": 105, "Paused": 80},
                  links={"Queue": ("Open this queue", QUEUE_PAGE.format("${__value.text:percentencode}"))},
@@ -94,8 +96,10 @@ def queues() -> dict:
 
 def alerts() -> list[dict]:
     # Of a queue, or of a collector; and what tells its alerts apart: the windows of a budget, a reason, a state.
-    places, details = ("redis", "queue", "instance"), ("code", "reason", "state", "task_type", "spec", "entry_id", "long", "short")
-    age = f'time() - ALERTS_FOR_STATE{{alertname=~"Asynq.*"}} and ignoring (alertstate) {FIRING}}}'
+    places, details = ("redis", "queue", "instance"), ("code", "reason", "state", "task_type", "spec", "entry_id", "windows")
+    # As one text, 6h 30m would be a duration.
+    windows = ("long", "short")
+    age = joined(f'time() - ALERTS_FOR_STATE{{alertname=~"Asynq.*"}} and ignoring (alertstate) {FIRING}}}', "windows", windows, " and ")
     parts = [
         (f"min(asynq_redis_up{{{COLLECTORS}}})", "Redis"),
         (f"min(asynq_collector_tempo_up{{{COLLECTORS}}})", "Tempo"),
@@ -103,12 +107,12 @@ def alerts() -> list[dict]:
         (f'min(up{{job=~"$job", instance=~"$instance"}} and {WAS_COLLECTOR})', "Collectors"),
     ]
     return [
-        table("Alerts", "Click an alert for its section of the runbook; the detail of a burning budget is the time in which it burns.",
+        table("Alerts", "Click an alert for its section of the runbook; the detail of a burning budget is its two windows.",
               [ranked(joined(joined(age, "place", places), "detail", details))], [("For", "s")],
               key=("alertname", "severity", "place", "detail"), titles={"alertname": "Alert", "place": "Where"},
               width=11, height=7, sort=("Severity",), descending=False,
               fills={"Severity": {f"{number} {name}": (name, SEVERITIES[name]) for number, name in enumerate(RANKS, 1)}},
-              widths={"Alert": 235, "Severity": 100, "Where": 124, "For": 82}, hide=("job", *places, *details),
+              widths={"Alert": 235, "Severity": 100, "Where": 124, "For": 82}, hide=("job", *places, *details, *windows),
               links={"Alert": ("Runbook", f"{RUNBOOK}#${{__value.text}}")},
               alerts=ALL_ALERTS, no_value="No alert fires, or the rules of prometheus/rules are not loaded."),
         timeline("Alerts over time", "Begin with the alert that fired first: it is often the cause.",

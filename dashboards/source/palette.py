@@ -26,5 +26,8 @@ FLOWS = {"arriving": "#D9A5F0", "completed": STATES["completed"], "failed": "#B3
 LIMIT = "#9BA09F"
 QUANTILES = {"p50": "#24CCFE", "p95": "#8083FE", "p99": "#8A51AC"}
 
+# By status code: any but 2xx is a shade of failed.
+CODES = {r"/^2\d\d$/": FLOWS["completed"], r"/^(?!2\d\d$)/": {"mode": "shades", "fixedColor": FLOWS["failed"]}}
+
 GROUPS = {"severities": SEVERITIES, "states": STATES, "flows": FLOWS, "quantiles": QUANTILES | {"limit": LIMIT}}
 BY_NAME = STATES | FLOWS | QUANTILES

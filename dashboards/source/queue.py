@@ -1,9 +1,9 @@
 """Asynq: queue. One queue, from its backlog to the trace of one task and its log lines."""
 
 from source.builder import (ALL_ALERTS, BAR_NOTE, SPANS_PER_SECOND, TASKS_PER_SECOND, UNKNOWN, bar_gauge, dashboard, heat, heatmap,
-                            instant, lines, log_label, log_lines, logql, node_graph, query, ranges, row, service_map, stat, steps, table,
+                            instant, lines, log_label, log_lines, logql, node_graph, override, query, ranges, row, service_map, stat, steps, table,
                             timeline, trace_table, trace_view, traceql, values)
-from source.common import (AGES, ANY, FAILURES, FIRED, MET, NONE_LEFT, NO_SPANS, OBJECTIVE_RATIO, OBJECTIVE_SECONDS, QUEUES,
+from source.common import (AGES, ANY, FAILURES, FIRED, MET, NONE_LEFT, NO_SPANS, OBJECTIVE_RATIO, OBJECTIVE_SECONDS, PAUSED_AGES, QUEUES,
                            RECORDED, RUN, SERVED, TYPES, WAIT, ZERO, alert_strip, arriving, collector_variables, counted,
                            data_sources, failure_ratio, from_redis, idle, objective_met, of_forwarded, of_spans, oldest, processed, quantile, quantiles,
                            queue_variable, served, size, slow_share, task_type_variable, trace_id, with_all)
@@ -32,6 +32,7 @@ def now() -> dict:
         stat("Oldest task", "If the next task of a running queue is old, look whether its workers are busy or gone.",
              [query(f"max({oldest(paused=False)}) or {ZERO}", "running"),
               query(f"max({oldest(paused=True)}) or {ZERO}", "paused")], "s", width=4, thresholds=AGES,
+             overrides=[override("paused", thresholds=PAUSED_AGES)],
              alerts=("AsynqOldestPendingTooOld",)),
         stat("Wait p95", "95 % of the tasks start within this time; if it is above the objective, look at arrivals and at busy "
              "workers.", [query(quantile(0.95, WAIT, TYPES), "p95")], "s", width=4, thresholds=AGES, instead=NO_SPANS),
@@ -47,7 +48,7 @@ def now() -> dict:
         timeline("Alerts over time", "Begin with the alert that fired first: it is often the cause.",
                  [query(alert_strip(f", {RECORDED}"), "{{alertname}}")], FIRED, height=7, alerts=ALL_ALERTS,
                  no_value="No alert fired for this queue in this time range, or the rules of prometheus/rules are not loaded."),
-        timeline("Pauses", "If a pause outlived its reason, unpause the queue; if it has no servers, start workers for it.",
+        timeline("State of the queues", "If a pause outlived its reason, unpause the queue; if a queue is unserved, start workers for it.",
                  [query(served(), "{{queue}}")], SERVED, height=7, alerts=("AsynqQueuePausedWithBacklog", "AsynqQueueWithoutConsumers")),
     ])
 
@@ -67,7 +68,8 @@ def backlog() -> dict:
               [query(from_redis("asynq_queue_latency_seconds"), "{{queue}}"), query(OBJECTIVE_SECONDS, "objective")], "s",
               limits=("objective",), alerts=("AsynqOldestPendingTooOld",)),
         lines("Time to drain", "If it rises, add workers: the pending tasks need this time at the present rate, and more than an hour if the "
-              "queue is paused or has no servers.", [query(with_all(drain, EVERY_QUEUE_OF_REDIS), "{{queue}}")], "s", mappings=ranges((LONG_DRAIN, 1e9, "1 hour or more", UNFILLED))),
+              "queue is paused or has no servers.", [query(with_all(drain, EVERY_QUEUE_OF_REDIS), "{{queue}}")], "s",
+              mappings=ranges((LONG_DRAIN, 1e9, "≥ 1 hour", UNFILLED)), maximum=LONG_DRAIN),
         lines("Pending by queue", "Look for the queue that grows.", [query(size("pending"), "{{queue}}")], "short"),
         lines("Overdue tasks", "Scheduled and retry tasks that are due: if their number only rises, no server of the queue forwards "
               "them.", [query(f"sum by (redis, queue) ({from_redis('asynq_queue_overdue_tasks', by='state')})", "{{queue}}")], "short",
@@ -161,7 +163,7 @@ def running() -> dict:
         lines("Longest running task", "Above the dashed limit a task does not end: look at its trace, and give it a timeout.",
               [query(with_all(longest, EVERY_QUEUE_OF_REDIS, f"last_over_time(asynq_queue_longest_running_seconds{{{QUEUES}}}[$__range] @ end())"),
                      "{{queue}}"),
-               query(f"min(queue:asynq_task_run_limit:seconds{{{RECORDED}}})", "limit")], "s", limits=("limit",),
+               query(f"min(queue:asynq_task_run_limit:seconds{{{RECORDED}}})", "limit")], "s", limits=("limit",), powers=True,
               alerts=("AsynqTaskRunsTooLong",)),
         lines("Run time p95 by task type", "If one type became slow, look at a trace of it; slow types deserve their own queue.",
               [query(with_all(quantile(0.95, RUN, TYPES, "task_type"), EVERY_TYPE), "{{task_type}}", exemplar=True)], "s"),
@@ -268,7 +270,8 @@ def services() -> dict:
               [query(with_all(f"histogram_quantile(0.95, sum by (le, service) ({latency})) >= 0", calls), "{{service}}",
                      exemplar=True)], "s"),
         lines("Time between producer and consumer, p95", "Trust the panel Wait more: only pairs within 60 s are in here.",
-              [query(f"histogram_quantile(0.95, sum by (le, client, server) ({paired})) >= 0", "{{client}} → {{server}}")], "s"),
+              [query(f"histogram_quantile(0.95, sum by (le, client, server) ({paired})) >= 0", "{{client}} → {{server}}")], "s",
+              width=24, height=7),
         lines("Database calls, p95 and p99", "If they became slow, look at the database before the workers; the range is limited by "
               "query_frontend.metrics.max_duration of Tempo.",
               [traceql('{ span.db.system != nil } | quantile_over_time(duration, .95, .99) by (span.db.system)')], "s", width=24),

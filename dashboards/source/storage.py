@@ -2,6 +2,7 @@
 
 from source.builder import BAR_NOTE, bar_gauge, lines, query, row, values_of
 from source.common import COLLECTORS, counted, from_redis, with_all
+from source.palette import CRITICAL, WARNING
 
 EXPORTER = 'instance=~"$redis_instance"'
 SERVER = 'instance=~"$postgres_instance"'
@@ -49,15 +50,15 @@ def redis() -> dict:
               [query(with_all(most_frequent, f"({slowest})"), "{{cmd}}")], COMMANDS_PER_SECOND),
         lines("Mean duration by command", "The eight slowest ones: if simple commands are slow, Redis is short of CPU or swaps.",
               [query(with_all(slowest, f"({most_frequent})"), "{{cmd}}")], "s", soft_maximum=0.001),
-        lines("Clients", "If connections only rise, a client leaks them.",
+        lines("Clients", "If connections only rise, a client leaks them; the numbers differ by the connections of those who ask.",
               [query(of_collector("asynq_redis_connected_clients"), "as the collector sees them"),
                query(f"sum by (instance) (redis_connected_clients{{{EXPORTER}}})", "{{instance}} connected"),
-               query(f"sum by (instance) (redis_blocked_clients{{{EXPORTER}}})", "{{instance}} blocked")], "short"),
+               query(f"sum by (instance) (redis_blocked_clients{{{EXPORTER}}})", "{{instance}} blocked")], "short", width=24, height=7),
         lines("Commands", "Compare with the arrivals of tasks: Redis should follow them.",
               [query(all_commands, "{{instance}}")], COMMANDS_PER_SECOND),
         lines("Evicted keys", "Any evicted key may be a task: set maxmemory-policy to noeviction" + BAR_NOTE,
               [query(f"max by (redis) ({counted(f'asynq_redis_evicted_keys_total{{{COLLECTORS}}}')})", "evicted")], "short",
-              width=6, bars=True, alerts=("AsynqRedisEvictingKeys",)),
+              width=6, bars=True, colours={"evicted": CRITICAL}, alerts=("AsynqRedisEvictingKeys",)),
         lines("Hit ratio", "If it falls, look for a client that asks for keys that are gone.",
               [query(f"{hits} / ({hits} + {misses} > 0)", "hits")], "percentunit", width=6, maximum=1),
         lines("Fragmentation", "Far above 1, defragment or restart; below 1, Redis swaps: give it memory; below 100 MB it means little.",
@@ -96,7 +97,7 @@ def database() -> dict:
               + BAR_NOTE,
               [query(f"sum by (datname) ({counted(f'pg_stat_database_deadlocks{{{DATABASES}}}')})", "{{datname}} deadlocks"),
                query(f"sum by (datname) ({counted(f'pg_stat_database_conflicts{{{DATABASES}}}')})", "{{datname}} conflicts")],
-              "short", bars=True),
+              "short", bars=True, stack=True, colours={"/ deadlocks$/": CRITICAL, "/ conflicts$/": WARNING}),
         lines("Database size", "If it only grows, delete or partition old rows.",
               [query(f"max by (instance, datname) (pg_database_size_bytes{{{DATABASES}}})", "{{datname}}")], "bytes"),
     ], collapsed=True)

@@ -61,24 +61,25 @@ def cron() -> dict:
         return f"asynq_scheduler_entry_{name}_timestamp_seconds{{{COLLECTORS}}}"
 
     def tick(name: str) -> str:
-        return f"1000 * max by (task_type, spec, entry_id) ({of_entries(name)})"
+        return f"max by (task_type, spec, entry_id) ({of_entries(name)})"
 
     return row("Cron", [
-        table("Cron entries", "If the next tick is in the past, restart the scheduler; if Enqueued is before the last tick, read its log: "
-              "enqueueing fails.",
-              [tick(name) for name in ("next_enqueue", "prev_enqueue", "last_enqueued")],
-              [("Next tick", "dateTimeFromNow"), ("Last tick", "dateTimeFromNow"), ("Enqueued", "dateTimeFromNow")],
+        table("Cron entries", "If the next tick is below 0, restart the scheduler; if the entry was enqueued longer ago than its last tick, read "
+              "the scheduler's log: enqueueing fails.",
+              # Seconds, not moments: both of a tick and of a task after it Grafana says "a few seconds ago".
+              [f"{tick('next_enqueue')} - time()", f"time() - {tick('prev_enqueue')}", f"time() - {tick('last_enqueued')}"],
+              [("Next tick in", "s"), ("Last tick ago", "s"), ("Enqueued ago", "s")],
               rows=f"max by (task_type, spec, entry_id) (last_over_time({of_entries('next_enqueue')}[$__rate_interval]))",
               key=("task_type", "spec", "entry_id"), height=6, widths={"Entry id": 420},
               # What is overdue comes first.
-              sort=("Next tick",), descending=False,
+              sort=("Next tick in",), descending=False,
               alerts=("AsynqSchedulerEntryOverdue", "AsynqSchedulerNotEnqueueing")),
         lines("Entries of live schedulers", "After a step down, look for a dead scheduler, or a release with fewer entries.",
               [query(f"max by (redis) (asynq_scheduler_entries{{{COLLECTORS}}})", "entries")], "short",
               alerts=("AsynqSchedulerEntriesMissing",)),
         lines("Schedulers of each entry", "Above 1, several schedulers enqueue the task at each tick: end all but one.",
               [query(f"max by (redis, task_type, spec) (asynq_scheduler_entry_schedulers{{{COLLECTORS}}})",
-                     "{{task_type}} {{spec}}")], "short", alerts=("AsynqSchedulerEntryTwice",)),
+                     "{{task_type}} {{spec}}")], "short", width=24, height=7, alerts=("AsynqSchedulerEntryTwice",)),
     ])
 
 

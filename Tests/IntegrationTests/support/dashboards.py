@@ -222,12 +222,14 @@ def _legend_problems(panel: dict) -> Iterator[str]:
     """Names that labels bring may be many: a table with room for eight, the worst last value first."""
     legend = panel["options"]["legend"]
     sort, calcs = ("Total", ["sum", "max", "last"]) if is_bars(panel) else ("Last", ["mean", "max", "last"])
+    if any("clamp_max(" in target.get("expr", "") for target in panel["targets"]):
+        calcs = ["max", "last"]
     open_ended = any(re.search(r"{{(?!state}}|status}})", target.get("legendFormat", "")) for target in panel["targets"])
     if open_ended and legend["displayMode"] != "table":
         yield "the legend is no table"
     if legend["displayMode"] == "table":
         if legend["calcs"] != calcs:
-            yield "the legend has not mean, or of counts the total, max and last"
+            yield "the legend has not mean, or of counts the total, or of what is capped neither, max and last"
         if (legend.get("sortBy"), legend.get("sortDesc")) != (sort, not low_is_worse(panel)):
             yield f"the legend is not sorted by {sort}, the worst first"
         if legend["placement"] != "right" or panel["gridPos"]["w"] < 12 or panel["gridPos"]["h"] < 7:
