@@ -24,6 +24,11 @@ def _uncolour(panel: dict) -> None:
                                          if all(part["id"] != "color" for part in one["properties"])]
 
 
+def _without_names(panel: dict) -> None:
+    for target in panel["targets"]:
+        target["expr"] = target["expr"].partition(" or NaN * ")[0]
+
+
 def _rename(panel: dict, name: str, title: str) -> None:
     """A column, and what is said of it."""
     made = json.loads(json.dumps(panel).replace(json.dumps(name), json.dumps(title)))
@@ -38,6 +43,8 @@ def _replace(dashboard: dict, before: str, after: str) -> None:
 
 
 FAULTS = {
+    "a wait of then": ("queues", "ended_numbers", lambda d: _without_names(_panel(d, "Wait"))),
+    "a rate of then": ("queues", "ended_numbers", lambda d: _without_names(_panel(d, "Unmeasured waits"))),
     "green errors": ("collector", "counts_in_green", lambda d: _uncolour(_panel(d, "Disk errors"))),
     "green unread dead letters": ("collector", "counts_in_green", lambda d: _uncolour(_panel(d, "Dead letters without message or span"))),
     "green deadlocks": ("workers", "counts_in_green", lambda d: _uncolour(_panel(d, "Deadlocks and conflicts"))),

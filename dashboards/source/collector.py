@@ -102,14 +102,18 @@ def losses() -> dict:
     ])
 
 
+def duration(of: str, share: float) -> dict:
+    buckets = rate(f"{OWN}_{of}_duration_seconds_bucket")
+    return query(with_all(f"histogram_quantile({share}, sum by (le) ({buckets})) >= 0", f"sum({buckets})"), f"p{round(share * 100)}")
+
+
 def forwarding() -> dict:
-    duration = f"sum by (le) ({rate(OWN + '_forward_duration_seconds_bucket')})"
     return row("Tempo", [
         lines("Requests to Tempo", "By status, or by what broke the connection: anything but 200 is to be repaired at Tempo.",
               [query(f"sum by (code) ({rate(OWN + '_forward_requests_total')})", "{{code}}")], "suffix:req/s", stack=True, colours=CODES,
               alerts=("AsynqForwardingFails",)),
         lines("Duration of a request", "If it rises, Tempo is overloaded; requests that fail count as well, and a refused connection is quick.",
-              [query(f"histogram_quantile({share}, {duration}) >= 0", f"p{round(share * 100)}") for share in (0.99, 0.95, 0.5)], "s"),
+              [duration("forward", share) for share in (0.99, 0.95, 0.5)], "s"),
         timeline("Tempo up", "If it is down, Tempo did not answer the last request: repair it, spans wait in the spool.",
                  [query(f"min by (instance) ({own('tempo_up')})", "{{instance}}")], UP, height=6, alerts=("AsynqForwardingFails",)),
         timeline("Disk responsiveness", "If it is stalled or answers with errors, repair the disk: senders are told to send again.",
@@ -119,14 +123,13 @@ def forwarding() -> dict:
 
 
 def pushing() -> dict:
-    duration = f"sum by (le) ({rate(OWN + '_push_duration_seconds_bucket')})"
     return row("Pushed metrics", [
         lines("Pushes", "By status, or by what broke the connection: for anything but 200 read the collector's log.",
               [query(f"sum by (code) ({rate(OWN + '_push_requests_total')})", "{{code}}")], "suffix:req/s", stack=True, colours=CODES,
               alerts=("AsynqMetricsNotPushed",)),
         lines("Duration of a push", "If it rises to metrics.push.timeout, the backend is overloaded; pushes that fail count as well, and a refused "
               "connection is quick.",
-              [query(f"histogram_quantile({share}, {duration}) >= 0", f"p{round(share * 100)}") for share in (0.99, 0.5)], "s"),
+              [duration("push", share) for share in (0.99, 0.5)], "s"),
         lines("Age of the last push", "If it rises to the dashed limit, thrice metrics.push.interval and at least ten minutes, the backend has old "
               "numbers, or lacks some.",
               [by_instance(f"time() - max by (instance) ({own('push_last_success_timestamp_seconds')})", PUSHES),

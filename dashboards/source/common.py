@@ -136,7 +136,8 @@ def quantile(share: float, name: str, selector: str, by: str = "") -> str:
 
 def quantiles(name: str, selector: str) -> list[dict]:
     """The exemplars are those of the histogram, the same for each quantile: they are asked for once."""
-    return [query(quantile(share, name, selector), f"p{round(share * 100)}", exemplar=share == 0.99)
+    known = f"rate({name}_count{{{selector}}}[$__range] @ end())"
+    return [query(with_all(quantile(share, name, selector), SCRAPED, known), f"p{round(share * 100)}", exemplar=share == 0.99)
             for share in (0.99, 0.95, 0.5)]
 
 

@@ -192,13 +192,17 @@ def running() -> dict:
 
 
 def unmeasured() -> dict:
+    def by_reason(name: str) -> dict:
+        series = f"asynq_task_{name}_unknown_total{{{QUEUES}}}"
+        # Those that occurred: others are not in the legend.
+        return query(with_all(of_spans(f"sum by (reason) (rate({series}[$__rate_interval]))"),
+                              f"(sum by (reason) (increase({series}[$__range] @ end())) > 0)"), "{{reason}}")
+
     return row("Unmeasured", [
         lines("Unmeasured waits", "If no_source rises, give the spans an enqueue stamp; if clock_skew does, set the clocks; retry is normal.",
-              [query(of_spans(f"sum by (reason) (rate(asynq_task_wait_unknown_total{{{QUEUES}}}[$__rate_interval]))"), "{{reason}}")],
-              TASKS_PER_SECOND, stack=True),
+              [by_reason("wait")], TASKS_PER_SECOND, stack=True),
         lines("Unmeasured run times", "If bad_stamp rises, repair the start and end of the spans; if clock_skew does, set the clocks.",
-              [query(of_spans(f"sum by (reason) (rate(asynq_task_processing_unknown_total{{{QUEUES}}}[$__rate_interval]))"), "{{reason}}")],
-              TASKS_PER_SECOND, stack=True),
+              [by_reason("processing")], TASKS_PER_SECOND, stack=True),
     ], collapsed=True)
 
 
@@ -270,7 +274,8 @@ def services() -> dict:
               [query(with_all(f"histogram_quantile(0.95, sum by (le, service) ({latency})) >= 0", calls), "{{service}}",
                      exemplar=True)], "s"),
         lines("Time between producer and consumer, p95", "Trust the panel Wait more: only pairs within 60 s are in here.",
-              [query(f"histogram_quantile(0.95, sum by (le, client, server) ({paired})) >= 0", "{{client}} → {{server}}")], "s",
+              [query(with_all(f"histogram_quantile(0.95, sum by (le, client, server) ({paired})) >= 0",
+                              f"sum by (client, server) ({paired})"), "{{client}} → {{server}}")], "s",
               width=24, height=7),
         lines("Database calls, p95 and p99", "If they became slow, look at the database before the workers; the range is limited by "
               "query_frontend.metrics.max_duration of Tempo.",

@@ -86,7 +86,8 @@ def database() -> dict:
                               any_statement), "{{datname}}")], "s",
               soft_maximum=0.01),
         lines("Database calls, p95 and p99", "Click a dot to open the trace of a slow call, as the application measured it.",
-              [query(f"histogram_quantile({share}, sum by (le) ({latency})) >= 0", f"p{round(share * 100)}", exemplar=share == 0.99)
+              [query(with_all(f"histogram_quantile({share}, sum by (le) ({latency})) >= 0", f"sum({latency})"), f"p{round(share * 100)}",
+                     exemplar=share == 0.99)
                for share in (0.99, 0.95)], "s"),
         lines("Statements", "Look for a step up without more tasks.",
               [query(with_all(rate(STATEMENTS + "_calls_total"), every_database, any_statement), "{{datname}}")], "suffix:calls/s"),

@@ -43,6 +43,13 @@ def _overrides(panel: dict, name: str, matcher: str) -> list[dict]:
             for part in one["properties"]]
 
 
+def ended_numbers(dashboard: dict) -> list[str]:
+    """Of a quantile without tasks, or a rate while all spans are refused, the legend had the last number as if it were that of now."""
+    return [f"{_where(panel)}: a line that ends keeps its last number in the legend; ' or NaN * ' goes on without one"
+            for panel, expression, _ in _queries(dashboard, "timeseries")
+            if re.search(r"histogram_quantile|_(accepted|forwarded)_spans_total.* > 0\)", expression) and " or NaN * " not in expression]
+
+
 def counts_in_green(dashboard: dict) -> list[str]:
     """Errors of a disk were columns in the first colour of Grafana's palette, which is green."""
     findings = []
@@ -169,6 +176,6 @@ def databases_of_nobody(dashboard: dict) -> list[str]:
                    for selector in re.findall(r"\{([^{}]*datname=~[^{}]*)\}", expression) if 'datname!~"template0|template1"' not in selector})
 
 
-RULES = [counts_in_green, failures_in_green, levels_without_limit, pauses_as_trouble, silence_as_health, windows_without_name,
+RULES = [ended_numbers, counts_in_green, failures_in_green, levels_without_limit, pauses_as_trouble, silence_as_health, windows_without_name,
          windows_as_durations, moments_that_look_alike, quick_failures, repeated_counts, cut_states, flat_curves, limits_of_no_alert,
          long_names, names_in_capitals, databases_of_nobody]
