@@ -2,8 +2,10 @@
 
 Within each group any two are told apart with normal sight, in protanopia, deuteranopia and tritanopia; severities, and states
 that lie on each other in a stack, also in a print without colours. test_dashboards.py measures it. What has a name of its own
-(a queue, a task type, a reason) gets one of Grafana's colours by its place in the panel: by its name, two of a panel could have
-the same. So all panels of a page that are by queue have the same queues (`common.with_all`), and each has one colour. Severities are darker than Grafana's first colours: its green line is no good queue, and its red one no critical queue.
+(a queue, a task type, a reason) gets one of Grafana's colours by its place in the panel: by its name
+(palette-classic-by-name), two of a panel could have the same. So all panels of a page that are by queue have the same queues
+(`common.with_all`), and each has one colour. Severities are darker than Grafana's first colours: its green line is no good
+queue, and its red one no critical queue.
 """
 
 # How good or bad something is: thresholds, up and down, alerts. They are fills. Grafana writes on them in white, and no colour
