@@ -180,7 +180,8 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
     if minimum is not None:
         # An axis that ends at a hundredth makes a mountain of nothing.
         soft = soft_maximum or {"percentunit": 0.1, "s": 0.1, "bytes": 1024}.get(unit, 1)
-        custom |= {"axisSoftMin": 0} | ({} if maximum else {"axisSoftMax": soft})
+        # With a soft end, the powers of ten would begin at -1.
+        custom |= ({} if powers else {"axisSoftMin": 0}) | ({} if maximum else {"axisSoftMax": soft})
     else:
         custom |= {"axisSoftMin": -1, "axisSoftMax": 1}
     custom |= {"scaleDistribution": {"type": "symlog", "log": 10, "linearThreshold": 1}} if powers else {}

@@ -34,7 +34,7 @@ FIRING = 'ALERTS{alertname=~"Asynq.*", alertstate="firing"'
 FAILURES = steps((None, GOOD), (0.05, WARNING), (0.2, CRITICAL))
 AGES = steps((None, GOOD), (10, WARNING), (300, CRITICAL))
 # The age is that of a pause, which is meant.
-PAUSED_AGES = steps((None, GOOD), (300, WARNING))
+PAUSED_AGES = steps((None, GOOD), (10, WARNING))
 ANY = steps((None, GOOD), (1, WARNING))
 MET = steps((None, CRITICAL), (0.95, WARNING), (0.99, GOOD))
 FIRED = values(_1=("info", INFO), _2=("warning", WARNING), _3=("critical", CRITICAL))
