@@ -201,6 +201,11 @@ FAULTS = {
     "bars of fractions": (dashboards.bar_problems, lambda d: _swap(
         _bars(d)["targets"][0], "expr", _bars(d)["targets"][0]["expr"].replace("round(", "(", 1))),
     "a column half a minute late": (dashboards.bar_problems, lambda d: _bars(d)["fieldConfig"]["defaults"]["custom"].pop("barAlignment")),
+    "a column that begins late": (dashboards.bar_problems, lambda d: _bars(d)["fieldConfig"]["defaults"]["custom"].pop("barWidthFactor")),
+    "a red line of no log lines": (dashboards.bar_problems, lambda d: next(
+        p for p in dashboards.panels(d) if p["title"] == "Log lines by level")["fieldConfig"]["defaults"]["custom"].update(lineWidth=1)),
+    "three columns of tasks/s": (dashboards.panel_problems, lambda d: next(
+        p for p in dashboards.panels(d) if p["title"] == "Unmeasured waits")["options"]["legend"]["calcs"].insert(0, "mean")),
     "a column of what was before": (dashboards.bar_problems, lambda d: _swap(
         _bars(d)["targets"][0], "expr", _bars(d)["targets"][0]["expr"].partition(" and on () ")[0])),
     "few in the last minute": (dashboards.panel_problems, lambda d: _bars(d)["options"]["legend"].update(sortBy="Last *")),

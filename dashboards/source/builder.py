@@ -174,7 +174,8 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
     mappings name are no numbers: they have no mean."""
     # An area is an amount, and areas add up: those of lines would lie on each other, in colours that mean nothing.
     custom = {"drawStyle": "bars" if bars else "line", "fillOpacity": 60 if bars else 40 if stack else 0,
-              "lineWidth": 1, "showPoints": "auto", "spanNulls": False,
+              # Around a column of none there would be a line, which is red where a column has a meaning.
+              "lineWidth": 0 if bars and colours else 1, "showPoints": "auto", "spanNulls": False,
               "stacking": {"group": "A", "mode": "normal" if stack else "none"},
               "thresholdsStyle": {"mode": "off" if limit is None else "dashed"}}
     if minimum is not None:
@@ -198,14 +199,16 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
         # All digits: as 3 K and 2 K, two numbers of an axis would be the same.
         unit = "locale"
         # A step is counted at its end: a column around that time would begin before what it counts, and end after it.
-        defaults |= {"decimals": 0, "custom": custom | {"axisWidth": 75, "barAlignment": -1}}
+        defaults |= {"decimals": 0, "custom": custom | {"axisWidth": 75, "barAlignment": -1, "barWidthFactor": 0.95}}
     defaults |= {} if minimum is None else {"min": minimum}
     defaults |= {} if maximum is None else {"max": maximum}
     defaults |= {"links": links} if links else {}
     # Names that labels bring: beside the curves there is room for eight, and the worst come first. A few known names
     # stand below. The last of several counts says nothing of those before.
     if any("{{" in target.get("legendFormat", "") and not _is_of_the_palette(target) for target in targets):
-        mean = [] if maximum and mappings else ["sum"] if bars else ["mean"]
+        # Three columns of "spans/s" would be wider than the curves beside them.
+        squeezed = width < COLUMNS and unit.startswith("suffix:")
+        mean = [] if maximum and mappings or squeezed else ["sum"] if bars else ["mean"]
         legend = {"calcs": [*mean, "max", "last"], "displayMode": "table",
                   "placement": "right", "showLegend": True, "sortBy": "Total" if bars else "Last", "sortDesc": not low_is_worse}
         assert width >= 12, title

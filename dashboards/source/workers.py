@@ -64,7 +64,7 @@ def cron() -> dict:
         return f"max by (task_type, spec, entry_id) ({of_entries(name)})"
 
     return row("Cron", [
-        table("Cron entries", "If the next tick is below 0, restart the scheduler; if the entry was enqueued longer ago than its last tick, read "
+        table("Cron entries", "If the next tick stays below 0, restart the scheduler; if the entry was enqueued longer ago than its last tick, read "
               "the scheduler's log: enqueueing fails.",
               # Seconds, not moments: both of a tick and of a task after it Grafana says "a few seconds ago".
               [f"{tick('next_enqueue')} - time()", f"time() - {tick('prev_enqueue')}", f"time() - {tick('last_enqueued')}"],

@@ -222,7 +222,10 @@ def _legend_problems(panel: dict) -> Iterator[str]:
     """Names that labels bring may be many: a table with room for eight, the worst last value first."""
     legend = panel["options"]["legend"]
     sort, calcs = ("Total", ["sum", "max", "last"]) if is_bars(panel) else ("Last", ["mean", "max", "last"])
-    if any("clamp_max(" in target.get("expr", "") for target in panel["targets"]):
+    # A last panel of a line that became wider has no mean either.
+    squeezed = panel["fieldConfig"]["defaults"].get("unit", "").startswith("suffix:") and (
+        panel["gridPos"]["w"] < COLUMNS or "mean" not in legend["calcs"])
+    if squeezed or any("clamp_max(" in target.get("expr", "") for target in panel["targets"]):
         calcs = ["max", "last"]
     open_ended = any(re.search(r"{{(?!state}}|status}})", target.get("legendFormat", "")) for target in panel["targets"])
     if open_ended and legend["displayMode"] != "table":
@@ -299,6 +302,11 @@ def bar_problems(dashboard: dict) -> list[str]:
         custom = panel["fieldConfig"]["defaults"].get("custom", {})
         if is_bars(panel) and custom.get("barAlignment") != -1:
             findings.append(f"{_where(panel)}: a column stands around the end of what it counts; barAlignment is -1")
+        if is_bars(panel) and custom.get("barWidthFactor", 0) < 0.9:
+            findings.append(f"{_where(panel)}: a column begins long after what it counts; barWidthFactor is 0.95")
+        is_coloured = any(part["id"] == "color" for override in panel["fieldConfig"]["overrides"] for part in override["properties"])
+        if is_bars(panel) and is_coloured and custom["lineWidth"]:
+            findings.append(f"{_where(panel)}: a column of none is a line in the colour of a severity; lineWidth is 0")
         if not expressions_of or not (is_bars(panel) or panel["type"] == "heatmap"):
             continue
         if panel.get("interval") != "1m":
