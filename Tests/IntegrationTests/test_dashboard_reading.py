@@ -65,7 +65,8 @@ FAULTS = {
     "no": ("queues", "cut_states", lambda d: _replace(d, '"unserved"', '"no servers"')),
     "flat tasks": ("queues", "flat_curves", lambda d: _panel(d, "Longest running task")["fieldConfig"]["defaults"]["custom"].pop(
         "scaleDistribution")),
-    "-1 s": ("queues", "flat_curves", lambda d: _panel(d, "Longest running task")["fieldConfig"]["defaults"]["custom"].update(axisSoftMin=0)),
+    "-1 s": ("queues", "flat_curves", lambda d: _panel(d, "Longest running task")["fieldConfig"]["defaults"]["custom"][
+        "scaleDistribution"].update(type="symlog")),
     "above the limit in health": ("collector", "limits_of_no_alert", lambda d: _panel(d, "Age of the last push")["targets"][1].update(
         expr="max(asynq_collector_push_interval_seconds)")),
     "a legend of entries": ("workers", "long_names", lambda d: _panel(d, "Schedulers of each entry")["gridPos"].update(w=12)),

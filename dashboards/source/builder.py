@@ -181,11 +181,12 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
     if minimum is not None:
         # An axis that ends at a hundredth makes a mountain of nothing.
         soft = soft_maximum or {"percentunit": 0.1, "s": 0.1, "bytes": 1024}.get(unit, 1)
-        # With a soft end, the powers of ten would begin at -1.
         custom |= ({} if powers else {"axisSoftMin": 0}) | ({} if maximum else {"axisSoftMax": soft})
     else:
         custom |= {"axisSoftMin": -1, "axisSoftMax": 1}
-    custom |= {"scaleDistribution": {"type": "symlog", "log": 10, "linearThreshold": 1}} if powers else {}
+    if powers:
+        # There is no 0 on such an axis; with Grafana's symlog there is, and -1 below it.
+        minimum, custom = 0.1, custom | {"scaleDistribution": {"type": "log", "log": 10}}
     # A first time beside a narrow axis, 0 to 1, would be cut.
     custom |= {"axisWidth": 60} if unit in ("none", "short") else {}
     # Without the mapping, the tooltip would say `noValue` of each line that has ended.
@@ -236,8 +237,8 @@ def table(title: str, description: str, expressions: list[str], columns: list[tu
           height: int = 9, key: tuple[str, ...] = (), titles: dict[str, str] = {}, links: dict[str, tuple[str, str]] = {},
           sort: tuple[str, ...] = (), descending: bool = True, fills: dict[str, dict[str, tuple[str, str]]] = {},
           hide: tuple[str, ...] = (), widths: dict[str, int] = {}, alerts: tuple[str, ...] = (), no_value: str = "") -> dict:
-    """Instant queries joined by their labels. A column: (name, unit), with thresholds or mappings in the third place; one for
-    each expression in order. `rows`: what has each row of the table, over a range: without it, a column in which nothing is
+    """Instant queries joined by their labels. A column: (name, unit), with thresholds or mappings in the third place, or both; one
+    for each expression in order. `rows`: what has each row of the table, over a range: without it, a column in which nothing is
     known would not be there, and none after a scrape that failed. `key`: labels that are the columns in front, `titles` theirs;
     `links`: column -> (title, url); `fills`: column -> text -> (what is shown, colour); `sort`: columns, each for the rows that
     are alike in those before it. What is good has no fill, so that the rest is seen at once."""
@@ -254,7 +255,7 @@ def table(title: str, description: str, expressions: list[str], columns: list[tu
             properties |= {"mappings": colored[0] + nothing(), "custom__cellOptions": FILLED_CELL, "custom__align": "left"}
         elif colored:
             properties |= {"thresholds": _unfilled_where_good(colored[0]), "color": {"mode": "thresholds"},
-                           "custom__cellOptions": FILLED_CELL}
+                           "custom__cellOptions": FILLED_CELL, "mappings": sum(colored[1:], []) + nothing()}
         overrides.append(override(name, **properties))
     overrides += [override(rename[label], noValue="–") for label in key]
     overrides += [override(name, mappings=texts(shown), custom__cellOptions=FILLED_CELL) for name, shown in fills.items()]

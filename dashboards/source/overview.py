@@ -2,7 +2,7 @@
 
 import json
 
-from source.builder import (ALL_ALERTS, RUNBOOK, TASKS_PER_SECOND, dashboard, instant, lines, override, query, ranges, row, stat,
+from source.builder import (ALL_ALERTS, RUNBOOK, TASKS_PER_SECOND, UNKNOWN, dashboard, instant, lines, override, query, ranges, row, stat,
                             steps, table, timeline, values)
 from source.common import (AGES, ANY, COLLECTORS, FAILURES, FIRED, FIRING, MET, NONE_LEFT, NO_ALERTS, NO_SPANS, PAUSED_AGES,
                            OBJECTIVE_RATIO, QUEUES, RECORDED, REDIS_READ, WAIT, WAS_COLLECTOR, ZERO, alert_strip, arriving,
@@ -84,12 +84,12 @@ def queues() -> dict:
         ("Budget left, 3 d", "percentunit", steps((None, CRITICAL), (0, WARNING), (0.5, GOOD)),
          f"1 - {slow_share('3d', OF_ONE_REDIS)} / (1 - scalar({OBJECTIVE_RATIO}))"),
         ("Servers", "short", steps((None, CRITICAL), (1, GOOD)), from_redis("asynq_queue_consumers")),
-        ("Paused", "s", steps((None, WARNING)), oldest(paused=True)),
+        ("Paused", "s", steps((None, UNFILLED), (0, WARNING)), UNKNOWN, f"{oldest(paused=True)} or {from_redis('asynq_queue_paused')} - 1"),
     ]
     return table("Queues, worst first", "Click the name of a queue in trouble: its page opens for this time range; Paused is the age of the "
                  "oldest task of a paused queue.",
                  [column[-1] for column in columns], [column[:-1] for column in columns],
-                 rows=from_redis("asynq_queue_paused", function="last_over_time"), key=("redis", "queue"), sort=("Trouble",), height=7, widths={"Trouble": 95, "Finished": 105, "Paused": 80},
+                 rows=from_redis("asynq_queue_paused", function="last_over_time"), key=("redis", "queue"), sort=("Trouble",), height=7, widths={"Trouble": 95, "Finished": 105, "Budget left, 3 d": 130, "Servers": 80, "Paused": 80},
                  links={"Queue": ("Open this queue", QUEUE_PAGE.format("${__value.text:percentencode}"))},
                  alerts=("AsynqQueueWithoutConsumers", "AsynqQueueStalled", "AsynqQueuePausedWithBacklog"))
 

@@ -143,11 +143,10 @@ def cut_states(dashboard: dict) -> list[str]:
 
 def flat_curves(dashboard: dict) -> list[str]:
     """Beside a limit of an hour, tasks of seconds all lay on the axis."""
-    return [f"{_where(panel)}: the limit presses the curves to the axis; its scale is symlog" for panel, expression, legend in
+    return [f"{_where(panel)}: the limit presses the curves to the axis; its scale is log, and begins above 0" for panel, expression, legend in
             _queries(dashboard, "timeseries") if legend == "limit" and panel["fieldConfig"]["defaults"]["unit"] == "s"
-            for custom in [panel["fieldConfig"]["defaults"]["custom"]]
-            # With a soft end it begins at -1.
-            if custom.get("scaleDistribution", {}).get("type") != "symlog" or "axisSoftMin" in custom]
+            for defaults in [panel["fieldConfig"]["defaults"]]
+            if defaults["custom"].get("scaleDistribution", {}).get("type") != "log" or not defaults["min"]]
 
 
 def limits_of_no_alert(dashboard: dict) -> list[str]:

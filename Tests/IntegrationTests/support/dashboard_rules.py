@@ -179,7 +179,8 @@ def floating_axes(dashboard: dict) -> list[str]:
         defaults = panel["fieldConfig"]["defaults"]
         soft = defaults["custom"].get("axisSoftMin")
         crosses = soft is not None and soft < 0 < defaults["custom"].get("axisSoftMax", 0)
-        if defaults.get("min") != 0 and soft != 0 and not crosses:
+        is_logarithmic = defaults["custom"].get("scaleDistribution", {}).get("type") == "log"
+        if defaults.get("min") != 0 and soft != 0 and not crosses and not (is_logarithmic and defaults.get("min", 0) > 0):
             findings.append(f"{_where(panel)}: the axis does not begin at 0; min or axisSoftMin is 0, or both soft ends are set")
         if "max" not in defaults and "axisSoftMax" not in defaults["custom"]:
             findings.append(f"{_where(panel)}: nothing looks like a mountain; max or axisSoftMax is set")
