@@ -72,7 +72,7 @@ FAULTS = {
     "a legend of entries": ("workers", "long_names", lambda d: _panel(d, "Schedulers of each entry")["gridPos"].update(w=12)),
     "a legend of clients": ("workers", "long_names", lambda d: _panel(d, "Clients")["gridPos"].update(w=12)),
     "Span ID": ("queues", "names_in_capitals", lambda d: _replace(d, '"Span ID": "Span id"', '"Span ID": "Span ID"')),
-    "template1": ("workers", "databases_of_nobody", lambda d: _panel(d, "Transactions")["targets"][0].update(
+    "template1": ("workers", "template_databases", lambda d: _panel(d, "Transactions")["targets"][0].update(
         expr='rate(pg_stat_database_xact_commit{datname=~"$datname"}[$__rate_interval])')),
 }
 

@@ -171,7 +171,7 @@ def names_in_capitals(dashboard: dict) -> list[str]:
             if re.search(r" [A-Z]", step["options"].get("renameByName", {}).get(name, name)) and not name.startswith("Value #")]
 
 
-def databases_of_nobody(dashboard: dict) -> list[str]:
+def template_databases(dashboard: dict) -> list[str]:
     """Four of eight lines of a legend were of PostgreSQL's templates."""
     return sorted({f"{_where(panel)}: shows PostgreSQL's templates" for panel, expression, _ in _queries(dashboard)
                    for selector in re.findall(r"\{([^{}]*datname=~[^{}]*)\}", expression) if 'datname!~"template0|template1"' not in selector})
@@ -179,4 +179,4 @@ def databases_of_nobody(dashboard: dict) -> list[str]:
 
 RULES = [ended_numbers, counts_in_green, failures_in_green, levels_without_limit, pauses_as_trouble, silence_as_health, windows_without_name,
          windows_as_durations, moments_that_look_alike, quick_failures, repeated_counts, cut_states, flat_curves, limits_of_no_alert,
-         long_names, names_in_capitals, databases_of_nobody]
+         long_names, names_in_capitals, template_databases]
