@@ -24,9 +24,6 @@ package struct ServiceManager: Sendable {
         }
     }
 
-    /// The time that a service manager which does not read its messages holds the program up.
-    private static let patienceSeconds = 2
-
     private let path: String
     /// The silence after which systemd restarts the program; nil where it does not watch.
     package let watchdogInterval: Duration?
@@ -45,17 +42,16 @@ package struct ServiceManager: Sendable {
         watchdogInterval = isForUs ? microseconds.flatMap { $0 > 0 ? .microseconds($0) : nil } : nil
     }
 
-    /// Sends a state.
+    /// Sends a state, without waiting.
     ///
-    /// - Throws: `SystemError` where the service manager's socket does not take it.
+    /// - Throws: `SystemError` where the service manager's socket does not take it, as one that is full.
     package func send(_ state: State) throws(SystemError) {
         let descriptor = socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { throw SystemError("socket") }
         defer { close(descriptor) }
-        var patience = timeval(tv_sec: Self.patienceSeconds, tv_usec: 0)
-        setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &patience, socklen_t(MemoryLayout<timeval>.size))
         let message = Array(state.message.utf8)
-        let sent = UnixAddress.with(path) { sendto(descriptor, message, message.count, Int32(MSG_NOSIGNAL), $0, $1) }
+        let flags = Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)
+        let sent = UnixAddress.with(path) { sendto(descriptor, message, message.count, flags, $0, $1) }
         guard sent == message.count else { throw SystemError("telling the service manager", path: path) }
     }
 }

@@ -19,6 +19,17 @@ final class NotifiedSocket {
         close(descriptor)
     }
 
+    /// Sends messages of another until the socket takes no more.
+    func fill() {
+        let sender = Glibc.socket(AF_UNIX, Int32(SOCK_DGRAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
+        defer { close(sender) }
+        let byte = UInt8(ascii: "x")
+        func send() -> Bool {
+            UnixAddress.with(environment[0].value) { sendto(sender, [byte], 1, Int32(MSG_DONTWAIT), $0, $1) } == 1
+        }
+        while send() {}
+    }
+
     /// What was heard since the last call.
     var heard: [String] {
         var messages: [String] = []

@@ -125,9 +125,13 @@ struct WatchdogTests {
         var signs = LifeSigns()
         signs.watch(loop, as: "web")
         return Watchdog(
-            ServiceNotifier(ServiceManager(environment: listener.environment), logger), interval: interval,
-            signs: signs,
+            notifier(ServiceManager(environment: listener.environment)), interval: interval, signs: signs,
             clock: clock.clock, logger: logger)
+    }
+
+    private func notifier(_ manager: ServiceManager?) -> ServiceNotifier {
+        let log = log
+        return ServiceNotifier(manager, clock: clock.clock, logger: Logger(label: "test") { _ in log })
     }
 
     /// A signal is there already, so that nothing waits.
@@ -185,14 +189,68 @@ struct WatchdogTests {
 
     @Test("A service manager that can't be told is worth a line, and one that is not there none")
     func notifier() {
-        let log = log
-        let logger = Logger(label: "test") { _ in log }
-        ServiceNotifier(nil, logger).send(.ready)
+        func send(to manager: ServiceManager?) {
+            var notifier = notifier(manager)
+            notifier.send(.ready)
+        }
+        send(to: nil)
         #expect(log.all.isEmpty)
-        ServiceNotifier(ServiceManager(environment: listener.environment), logger).send(.ready)
+        send(to: ServiceManager(environment: listener.environment))
         #expect(log.all.isEmpty && listener.heard == ["READY=1"])
-        ServiceNotifier(ServiceManager(environment: [("NOTIFY_SOCKET", "/no/such/socket")]), logger).send(.ready)
+        send(to: ServiceManager(environment: [("NOTIFY_SOCKET", "/no/such/socket")]))
         #expect(log.all == ["can't notify the service manager"])
+    }
+
+    @Test(
+        "A state that a full socket does not take is sent each second until it is taken, with one line for the cause",
+        arguments: [
+            (.ready, "READY=1"), (.reloading(now: MonotonicTime(nanoseconds: 1000)), "RELOADING=1\nMONOTONIC_USEC=1"),
+            (.stopping(within: .seconds(1)), "STOPPING=1\nEXTEND_TIMEOUT_USEC=1000000"),
+        ] as [(ServiceManager.State, String)])
+    func undelivered(state: ServiceManager.State, message: String) {
+        var watchdog = watchdog(nil)
+        listener.fill()
+        watchdog.notifier.send(state)
+        for _ in 0..<20 {
+            clock.advance(seconds: 1)
+            self.await(&watchdog)
+        }
+        #expect(log.all == ["can't notify the service manager"])
+        #expect(listener.heard.allSatisfy { $0 == "x" })
+        clock.advance(milliseconds: 999)
+        self.await(&watchdog)
+        #expect(listener.heard.isEmpty)
+        clock.advance(milliseconds: 1)
+        self.await(&watchdog)
+        #expect(listener.heard == [message] && watchdog.notifier.next == nil)
+        #expect(log.all.dropFirst() == ["the service manager is notified again"])
+        clock.advance(seconds: 1)
+        self.await(&watchdog)
+        #expect(listener.heard.isEmpty, "it was taken")
+    }
+
+    @Test("Of several states that were not taken the newest is sent, beside the signs of life")
+    func newest() {
+        var watchdog = watchdog(.seconds(8))
+        listener.fill()
+        watchdog.notifier.send(.reloading(now: clock.clock.monotonic()))
+        watchdog.notifier.send(.ready)
+        self.await(&watchdog)
+        #expect(listener.heard.allSatisfy { $0 == "x" })
+        loop.run()
+        clock.advance(seconds: 2)
+        self.await(&watchdog)
+        #expect(listener.heard == ["READY=1", "WATCHDOG=1"])
+    }
+
+    @Test("Signs of life that can't be sent are one line, and are not sent again between two of them")
+    func missedSigns() {
+        var notifier = notifier(ServiceManager(environment: [("NOTIFY_SOCKET", "/no/such/socket")]))
+        for _ in 0..<16 {
+            notifier.sendSignOfLife()
+            clock.advance(milliseconds: 500)
+        }
+        #expect(log.all == ["can't notify the service manager"] && notifier.next == nil)
     }
 }
 

@@ -19,10 +19,10 @@ struct RunSignalTests {
         return Logger(label: "test") { _ in log }
     }
 
-    private var notifier: ServiceNotifier { ServiceNotifier(ServiceManager(environment: listener.environment), logger) }
-
     private func watchdog() -> Watchdog {
-        Watchdog(notifier, interval: nil, signs: LifeSigns(), clock: clock.clock, logger: logger)
+        let notifier = ServiceNotifier(
+            ServiceManager(environment: listener.environment), clock: clock.clock, logger: logger)
+        return Watchdog(notifier, interval: nil, signs: LifeSigns(), clock: clock.clock, logger: logger)
     }
 
     /// A signal for the thread of the test alone. Those that wait are taken in the order of their numbers.
@@ -30,7 +30,7 @@ struct RunSignalTests {
 
     private func awaitEnd(_ reload: () -> Void) -> Int32 {
         var watchdog = watchdog()
-        return RunCommand.awaitEnd(signals, watchdog: &watchdog, notifier: notifier, reload: reload)
+        return RunCommand.awaitEnd(signals, watchdog: &watchdog, reload: reload)
     }
 
     private func linger(_ time: Duration) {

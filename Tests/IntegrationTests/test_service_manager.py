@@ -169,8 +169,11 @@ def test_a_watchdog_of_another_process_is_not_ours(start_collector, tmp_path):
 
 
 def test_a_service_manager_that_is_gone_does_not_matter(start_collector, tmp_path):
-    collector = start_collector(env={"NOTIFY_SOCKET": str(tmp_path / "nothing")})
+    """Nor does each sign of life that it misses have a line."""
+    collector = start_collector(env={"NOTIFY_SOCKET": str(tmp_path / "nothing"), "WATCHDOG_USEC": "400000"})
     assert "can't notify the service manager" in collector.stderr()
+    time.sleep(1.5)
+    assert collector.stderr().count("can't notify the service manager") == 1
     assert post_traces(collector.tcp, numbered_request([1])).status == 200
 
 
@@ -181,12 +184,43 @@ def test_signals_of_other_programs_customs_do_not_end_it(start_collector):
     assert post_traces(collector.tcp, numbered_request([1])).status == 200
 
 
-def test_a_service_manager_that_reads_nothing_holds_up_neither_start_nor_end(start_collector, tmp_path):
-    with ServiceManager(str(tmp_path / "notify")) as manager, socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
+def fill(manager: ServiceManager) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as filler:
         filler.setblocking(False)
         with pytest.raises(BlockingIOError):
             while True:
-                filler.sendto(b"x", manager.address)
+                filler.sendto(b"x=", manager.address)
+
+
+def next_but_filling(manager: ServiceManager) -> dict[str, str]:
+    while (message := manager.next()) == {"x": ""}:
+        pass
+    return message
+
+
+@pytest.mark.parametrize("watchdog", [{}, {"WATCHDOG_USEC": "600000000"}], ids=["unwatched", "watched"])
+def test_what_a_full_socket_does_not_take_is_sent_again(start_collector, tmp_path, watchdog):
+    with ServiceManager(str(tmp_path / "notify")) as manager:
+        fill(manager)
+        collector = start_collector(env={"NOTIFY_SOCKET": manager.address} | watchdog, options={"shutdown.linger": "1h"})
+        time.sleep(3.5)
+        assert collector.stderr().count("can't notify the service manager") == 1
+        assert next_but_filling(manager) == {"READY": "1"}
+        eventually("a line", lambda: "the service manager is notified again" in collector.stderr())
+        fill(manager)
+        collector.process.send_signal(signal.SIGHUP)
+        eventually("a reload", lambda: "configuration read again" in collector.stderr())
+        assert next_but_filling(manager) == {"READY": "1"}
+        fill(manager)
+        collector.process.send_signal(signal.SIGTERM)
+        eventually("a line about the end", lambda: "shutdown.linger" in collector.stderr())
+        assert next_but_filling(manager)["STOPPING"] == "1"
+        collector.stop()
+
+
+def test_a_service_manager_that_reads_nothing_holds_up_neither_start_nor_end(start_collector, tmp_path):
+    with ServiceManager(str(tmp_path / "notify")) as manager:
+        fill(manager)
         collector = start_collector(env={"NOTIFY_SOCKET": manager.address})
         eventually("a line", lambda: "can't notify the service manager" in collector.stderr())
         collector.stop()

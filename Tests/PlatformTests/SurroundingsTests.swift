@@ -115,5 +115,10 @@ struct ServiceManagerTests {
         }
         let absent = try #require(ServiceManager(environment: [("NOTIFY_SOCKET", path + "-absent")]))
         #expect(throws: SystemError.self) { try absent.send(.ready) }
+        let begin = Clock.system.monotonic()
+        #expect(throws: SystemError("telling the service manager", path: path, code: EAGAIN)) {
+            while true { try manager.send(.watchdog) }
+        }
+        #expect(Clock.system.monotonic().duration(since: begin) < .seconds(1), "a full socket is not waited for")
     }
 }

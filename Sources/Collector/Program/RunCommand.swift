@@ -21,7 +21,6 @@ enum RunCommand {
         let level = CollectorLogHandler.Level(options.logLevel)
         let makeLogger = loggerFactory(options, level)
         let logger = makeLogger("main")
-        let notifier = ServiceNotifier(serviceManager, logger)
         do {
             let collector = try Collector(options, clock: .system, makeLogger: makeLogger)
             do {
@@ -30,14 +29,14 @@ enum RunCommand {
                 collector.stop(isStarted: false)
                 throw error
             }
-            notifier.send(.ready)
             var watchdog = Watchdog(
-                notifier, interval: serviceManager?.watchdogInterval, signs: collector.lifeSigns, clock: .system,
-                logger: logger)
-            let ending = awaitEnd(signals, watchdog: &watchdog, notifier: notifier) {
+                ServiceNotifier(serviceManager, clock: .system, logger: logger),
+                interval: serviceManager?.watchdogInterval, signs: collector.lifeSigns, clock: .system, logger: logger)
+            watchdog.notifier.send(.ready)
+            let ending = awaitEnd(signals, watchdog: &watchdog) {
                 apply(readSettings(), started: settings, to: collector.reloadTargets(level), logger)
             }
-            notifier.send(.stopping(within: options.linger + Collector.shutdown * 2))
+            watchdog.notifier.send(.stopping(within: options.linger + Collector.shutdown * 2))
             linger(options.linger, after: ending, signals: signals, watchdog: &watchdog, logger: logger)
             let guardian = try EndGuard(after: Collector.shutdown + .seconds(2), logger)
             collector.stop()
@@ -51,14 +50,14 @@ enum RunCommand {
 
     /// Waits for the signal that ends the program; reloads meanwhile.
     static func awaitEnd(
-        _ signals: ProgramSignals, watchdog: inout Watchdog, notifier: ServiceNotifier, reload: () -> Void
+        _ signals: ProgramSignals, watchdog: inout Watchdog, reload: () -> Void
     ) -> Int32 {
         while true {
             guard let signal = watchdog.awaitSignal(signals) else { continue }
             if signal != SIGHUP { return signal }
-            notifier.send(.reloading(now: Clock.system.monotonic()))
+            watchdog.notifier.send(.reloading(now: Clock.system.monotonic()))
             reload()
-            notifier.send(.ready)
+            watchdog.notifier.send(.ready)
         }
     }
 
@@ -106,25 +105,6 @@ enum RunCommand {
         } catch {
             let problems = error.list.map(\.description).joined(separator: "; ")
             logger.error("new configuration refused, the old one stays", metadata: ["problems": "\(problems)"])
-        }
-    }
-}
-
-/// Tells the service manager, where there is one; a failure is worth one line.
-struct ServiceNotifier: Sendable {
-    private let manager: ServiceManager?
-    private let logger: Logger
-
-    init(_ manager: ServiceManager?, _ logger: Logger) {
-        self.manager = manager
-        self.logger = logger
-    }
-
-    func send(_ state: ServiceManager.State) {
-        do throws(SystemError) {
-            try manager?.send(state)
-        } catch {
-            logger.warning("can't notify the service manager", metadata: ["error": "\(error)"])
         }
     }
 }

@@ -3,9 +3,9 @@ import Model
 import Platform
 
 /// Tells the service manager that the program is alive, as often as it wants to hear so, and as long as all that users
-/// depend on moves.
+/// depend on moves. It waits for signals meanwhile, and has what the service manager has not taken sent again.
 struct Watchdog {
-    private let notifier: ServiceNotifier
+    var notifier: ServiceNotifier
     private let signs: LifeSigns
     private let clock: Clock
     private let logger: Logger
@@ -31,8 +31,9 @@ struct Watchdog {
         while true {
             let now = clock.monotonic()
             if let deadline, now >= deadline { return nil }
+            notifier.sendAgainIfDue(at: now)
             lookIfDue(at: now)
-            let wake = [deadline, pause == nil ? nil : next].compactMap(\.self).min()
+            let wake = [deadline, notifier.next, pause == nil ? nil : next].compactMap(\.self).min()
             if let signal = signals.wait(timeout: wake.map { $0.duration(since: now) }) { return signal }
         }
     }
@@ -47,6 +48,6 @@ struct Watchdog {
                 metadata: ["parts": "\(found.joined(separator: ", "))"])
         }
         missing = found
-        if found.isEmpty { notifier.send(.watchdog) }
+        if found.isEmpty { notifier.sendSignOfLife() }
     }
 }
