@@ -123,7 +123,8 @@ let package = Package(
                 "Text", "Model", "Platform", "Metrics", "Spool", "OTLP", "OTLPClient", "ProtobufWire", logging,
             ]),
         library(
-            "OTLPClient", ["Text", "Model", "Platform", "Compression", "OTLP", "TLSFiles", "CCurl", logging]),
+            "OTLPClient",
+            ["Text", "Model", "Platform", "Compression", "OTLP", "TLSFiles", "CCurl", "CTLS", logging]),
         library("MetricsPush", ["Text", "Model", "Platform", "Metrics", "OTLPClient", logging]),
         library("WebClient", ["CCurl"]),
         library("Top", ["Text", "Model", "Platform", "JSON", "CLinux"]),

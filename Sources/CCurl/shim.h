@@ -20,6 +20,9 @@ static inline CURLcode collector_curl_set_pointer(CURL *handle, CURLoption optio
 static inline CURLcode collector_curl_set_write(CURL *handle, CURLoption option, collector_curl_write_function value) {
     return curl_easy_setopt(handle, option, value);
 }
+static inline CURLcode collector_curl_set_tls(CURL *handle, CURLoption option, curl_ssl_ctx_callback value) {
+    return curl_easy_setopt(handle, option, value);
+}
 static inline CURLcode collector_curl_get_long(CURL *handle, CURLINFO info, long *value) {
     return curl_easy_getinfo(handle, info, value);
 }

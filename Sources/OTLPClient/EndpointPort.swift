@@ -1,36 +1,64 @@
-import CCurl
 package import Model
 
-/// The kind of the endpoint's port. A server of TLS that gets `http://` often ends the connection without a word, as a server that
-/// breaks down does. So the port is asked: only a server of TLS answers a handshake.
+/// The kind of the endpoint's port. A port of another kind than the endpoint's scheme says often ends the connection without a word or
+/// stays silent, as a server that breaks down does. So the port is asked: an outage can't answer as another kind of port does.
 ///
-/// | the endpoint                        | a request without TLS that is broken off                     |
-/// |-------------------------------------|--------------------------------------------------------------|
-/// | has answered before                 | is an outage                                                 |
-/// | has never answered                  | tries a handshake, at most once a minute, which decides      |
+/// | the endpoint                   | a request                               | is the port …                |
+/// |--------------------------------|-----------------------------------------|------------------------------|
+/// | has answered before, or proxy  | fails                                   | not asked: this is an outage |
+/// | has never answered, `http://`  | is broken off, or times out once sent   | for TLS?                     |
+/// | has never answered, `https://` | the same                                | for gRPC?                    |
+/// | has never answered, `https://` | its handshake is broken off             | for gRPC? without TLS?       |
+/// | has never answered, `https://` | its handshake, or connecting, times out | without TLS?                 |
+///
+/// It is asked at most once a minute (`PortProbe`).
 package struct EndpointPort {
+    /// The kinds of ports that can't be used, as the endpoint is written.
+    enum Kind {
+        /// Speaks TLS where `http://` is written.
+        case tls
+        /// Speaks HTTP without TLS where `https://` is written.
+        case plain
+        /// Speaks TLS and HTTP/2 only.
+        case grpc
+
+        var name: String {
+            switch self {
+            case .tls: "a port for TLS"
+            case .plain: "a port without TLS"
+            case .grpc: "a gRPC port"
+            }
+        }
+
+        func advice(_ signal: OTLPSignal) -> String {
+            switch self {
+            case .tls: signal.wantsTLSAdvice
+            case .plain: signal.wantsNoTLSAdvice
+            case .grpc: signal.wantsHTTP1Advice
+            }
+        }
+    }
+
     private static let pause = Duration.seconds(60)
-    /// The time that a handshake may take: the thread of the requests waits for it.
-    private static let timeoutMilliseconds = 2000
 
     private struct Known {
         let endpoint: OTLPEndpoint
         var hasAnswered = false
-        /// The result of the last handshake.
-        var isForTLS = false
+        /// What the port said when it was asked last.
+        var kind: Kind?
         var next = MonotonicTime(nanoseconds: 0)
     }
 
     private var known: Known?
-    private let speaksTLS: (OTLPEndpoint) -> Bool
+    private let ask: (_ suspects: [Kind], OTLPEndpoint) -> Kind?
 
     package init() {
-        self.init { Self.answersHandshake($0) }
+        self.init { PortProbe.find($0, at: $1) }
     }
 
-    /// - Parameter speaksTLS: Tries a handshake with the endpoint's port. Returns true if a server of TLS answers.
-    init(speaksTLS: @escaping (OTLPEndpoint) -> Bool) {
-        self.speaksTLS = speaksTLS
+    /// - Parameter ask: Returns the kind of the endpoint's port, if it is one of the suspects.
+    init(ask: @escaping (_ suspects: [Kind], OTLPEndpoint) -> Kind?) {
+        self.ask = ask
     }
 
     /// Returns the answer to a request; a failure that the kind of the port explains becomes a mistake of configuration.
@@ -39,42 +67,29 @@ package struct EndpointPort {
     }
 
     mutating func judged(_ answer: OTLPAnswer, from endpoint: OTLPEndpoint, at now: MonotonicTime) -> OTLPAnswer {
-        if endpoint.scheme != "http" { return answer }
         var port = known?.endpoint == endpoint ? known ?? Known(endpoint: endpoint) : Known(endpoint: endpoint)
         defer { known = port }
         guard let failure = answer.failure else {
             port.hasAnswered = true
             return answer
         }
-        if port.hasAnswered || !failure.isBroken { return answer }
+        let suspects = Self.suspects(failure, isHTTPS: endpoint.scheme == "https")
+        if port.hasAnswered || suspects.isEmpty { return answer }
         if now >= port.next {
-            port.isForTLS = speaksTLS(endpoint)
+            port.kind = ask(suspects, endpoint)
             port.next = now.advanced(by: Self.pause)
         }
-        return port.isForTLS ? .failed(.portOfTLS(endpoint.signal, failure.text)) : answer
+        return port.kind.map { .failed(failure.explained(by: $0, endpoint.signal)) } ?? answer
     }
 
-    private static func answersHandshake(_ endpoint: OTLPEndpoint) -> Bool {
-        guard let (host, port) = endpoint.hostAndPort, let handle = curl_easy_init() else { return false }
-        defer { curl_easy_cleanup(handle) }
-        let errorText = UnsafeMutablePointer<CChar>.allocate(capacity: Int(CURL_ERROR_SIZE))
-        errorText.initialize(to: 0)
-        defer { errorText.deallocate() }
-        _ = collector_curl_set_string(handle, CURLOPT_URL, "https://\(host):\(port)/")
-        _ = collector_curl_set_string(handle, CURLOPT_PROXY, "")
-        _ = collector_curl_set_string(handle, CURLOPT_NOPROXY, "")
-        _ = collector_curl_set_long(handle, CURLOPT_CONNECT_ONLY, 1)
-        _ = collector_curl_set_long(handle, CURLOPT_NOSIGNAL, 1)
-        _ = collector_curl_set_long(handle, CURLOPT_QUICK_EXIT, 1)
-        _ = collector_curl_set_long(handle, CURLOPT_TIMEOUT_MS, timeoutMilliseconds)
-        // Nothing is sent but the handshake, and any certificate tells that it is TLS.
-        _ = collector_curl_set_long(handle, CURLOPT_SSL_VERIFYPEER, 0)
-        _ = collector_curl_set_long(handle, CURLOPT_SSL_VERIFYHOST, 0)
-        _ = collector_curl_set_pointer(handle, CURLOPT_ERRORBUFFER, errorText)
-        let result = curl_easy_perform(handle)
-        // A server of TLS may refuse the handshake, by an alert or by a version of long ago.
-        let words = String(cString: errorText)
-        return result == CURLE_OK
-            || result == CURLE_SSL_CONNECT_ERROR && (words.contains("alert") || words.contains("unsupported protocol"))
+    /// Returns the kinds that explain a failure, in the order in which they are asked for; none where it can only be an outage.
+    static func suspects(_ failure: TransferFailure, isHTTPS: Bool) -> [Kind] {
+        switch (isHTTPS, failure.label, failure.kind) {
+        case (false, "broken", _), (false, "timeout", .unanswered): [.tls]
+        case (true, "broken", .unanswered), (true, "timeout", .unanswered): [.grpc]
+        case (true, "broken", .unreachable), (true, "tls", .unreachable): [.grpc, .plain]
+        case (true, "timeout", .unreachable): [.plain]
+        default: []
+        }
     }
 }

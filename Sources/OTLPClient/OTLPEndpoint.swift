@@ -93,6 +93,11 @@ package struct OTLPEndpoint: Sendable, Equatable {
         /// The `Host` header, as it would have been.
         let host: String
 
+        /// The server name, as the host of a URL.
+        var serverHost: String? {
+            do throws(Invalid) { return try CurlURL(url).part(CURLUPART_HOST) } catch { return nil }
+        }
+
         fileprivate init(_ serverName: String, for endpoint: CurlURL, _ signal: OTLPSignal) throws(Invalid) {
             guard let host = endpoint.part(CURLUPART_HOST),
                 let port = endpoint.part(CURLUPART_PORT, CURLU_DEFAULT_PORT),

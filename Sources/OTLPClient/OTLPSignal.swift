@@ -28,5 +28,11 @@ package enum OTLPSignal: Sendable {
 
     var wantsTLSAdvice: String { "\(section).endpoint is a TLS port: write https:// in place of http://" }
 
+    var wantsNoTLSAdvice: String { "\(section).endpoint is not a TLS port: write http:// in place of https://" }
+
+    var wantsHTTP1Advice: String {
+        "\(section).endpoint does not speak HTTP/1.1 there: use the OTLP/HTTP port, usually 4318 (4317 is for gRPC)"
+    }
+
     var wrongEndpointAdvice: String { "is \(section).endpoint the base URL of an OTLP/HTTP receiver?" }
 }

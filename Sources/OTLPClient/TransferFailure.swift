@@ -35,19 +35,16 @@ package struct TransferFailure: Equatable {
             text: "no request is sent: \(variable) is not the URL of a proxy")
     }
 
-    /// Returns the failure of a request that was sent without TLS to a port that speaks it.
-    static func portOfTLS(_ signal: OTLPSignal, _ text: String) -> TransferFailure {
+    /// Returns the failure as that of a request to a port of the wrong kind.
+    func explained(by port: EndpointPort.Kind, _ signal: OTLPSignal) -> TransferFailure {
         TransferFailure(
-            kind: .misconfigured(advice: signal.wantsTLSAdvice), label: "tls",
-            text: "a port for TLS ends the connection: \(text)")
+            kind: .misconfigured(advice: port.advice(signal)), label: "tls",
+            text: "\(port.name) \(label == "timeout" ? "does not answer" : "ends the connection"): \(text)")
     }
 
     /// libcurl has no memory for a request.
     package static let noMemory = TransferFailure(
         kind: .unreachable, label: "error", text: "libcurl has no memory for a request")
-
-    /// True if the far side ended the connection without an answer.
-    var isBroken: Bool { label == "broken" }
 
     private init(kind: Kind, label: String, text: String) {
         self.kind = kind
@@ -82,7 +79,7 @@ package struct TransferFailure: Equatable {
             kind = connectStatus < 500 ? .misconfigured(advice: advice) : .unreachable
             return
         }
-        let advice = Self.advice(result, text, signal.section)
+        let advice = Self.advice(result, text, signal)
         switch result {
         case CURLE_OPERATION_TIMEDOUT:
             (label, kind) = text.hasPrefix("Resolving timed out") ? ("resolve", .unresolved) : ("timeout", later)
@@ -104,23 +101,17 @@ package struct TransferFailure: Equatable {
 
     /// Returns what to change; nil where it may be an outage. The texts are those of libcurl and OpenSSL; with TLS 1.3 a server
     /// refuses the client certificate after the handshake, so that it comes as a broken connection.
-    private static func advice(_ result: CURLcode, _ text: String, _ section: String) -> String? {
+    private static func advice(_ result: CURLcode, _ text: String, _ signal: OTLPSignal) -> String? {
+        let section = signal.section
         func says(_ words: String...) -> Bool { words.contains { text.contains($0) } }
-        if says("HTTP/0.9") {
-            return
-                "\(section).endpoint does not speak HTTP/1.1 there: use the OTLP/HTTP port, usually 4318 (4317 is for gRPC),"
-                + " or https:// where the port is for TLS"
-        }
+        if says("HTTP/0.9") { return signal.wantsHTTP1Advice + ", or https:// where the port is for TLS" }
         if says("wrong version number", "packet length too long", "unknown protocol", "http request") {
-            return "\(section).endpoint is not a TLS port: write http:// in place of https://"
+            return signal.wantsNoTLSAdvice
         }
         if says("alert certificate required", "peer did not return a certificate") {
             return "the server wants a client certificate: set \(section).tls.cert-file and \(section).tls.key-file"
         }
-        if says("alert no application protocol") {
-            return
-                "\(section).endpoint does not speak HTTP/1.1 there: use the OTLP/HTTP port, usually 4318 (4317 is for gRPC)"
-        }
+        if says("alert no application protocol") { return signal.wantsHTTP1Advice }
         if says("alert certificate expired") {
             return "the client certificate of \(section).tls.cert-file has expired: renew it"
         }

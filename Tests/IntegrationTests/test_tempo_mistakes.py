@@ -8,7 +8,10 @@ import ssl
 import subprocess
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
+import grpc
 import pytest
 
 from support.deadline import eventually
@@ -119,6 +122,129 @@ def test_a_server_that_breaks_off_each_connection_is_an_outage(start_collector):
         collector.post(numbered_request(SPANS))
         eventually("several tries", lambda: collector.metrics().sum(
             "asynq_collector_forward_requests_total", {"code": "broken"}) >= 3)
+        lines = [line for line in log_lines(collector) if "forwarding" in line["message"]]
+        assert lines and all(line["level"] == "warning" and "advice" not in line for line in lines), lines
+
+
+def begins_with_tls(connection: socket.socket) -> bool:
+    """Whether a handshake is what comes; all that has come stays to be read."""
+    return connection.recv(1, socket.MSG_PEEK) == b"\x16"
+
+
+def ends(connection: socket.socket, how: str) -> None:
+    """`closes` (what has come is read before), `resets`, or `is silent` until the other side closes."""
+    if how != "resets":
+        connection.recv(1 << 16)
+    while how == "is silent" and connection.recv(1 << 16):
+        pass
+
+
+def plain_port(how: str, answer: bytes, requests: list[bytes]):
+    """HTTP without TLS, which has no answer to a handshake."""
+    def serve(connection: socket.socket) -> None:
+        if begins_with_tls(connection):
+            return ends(connection, how)
+        requests.append(connection.recv(1 << 16))
+        connection.sendall(answer)
+    return serve
+
+
+def tls_port(certificates, how: str, protocols: list[str], mute_without: bool = False, names: list | None = None):
+    """TLS, which ends after the handshake, or (`mute_without`) does not answer what is none. `names` gets those that are asked for."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    if names is not None:
+        context.sni_callback = lambda _, name, __: names.append(name)
+    context.load_cert_chain(certificates["server.pem"], certificates["server.key"])
+    if protocols:
+        context.set_alpn_protocols(protocols)
+
+    def serve(connection: socket.socket) -> None:
+        if mute_without and not begins_with_tls(connection):
+            return ends(connection, how)
+        with context.wrap_socket(connection, server_side=True) as wrapped:
+            if not mute_without:
+                ends(wrapped, how)
+    return serve
+
+
+def assert_mistake(start_collector, endpoint: str, words: str, options: dict) -> None:
+    """Both that send requests say it, with the endpoint and without its password."""
+    scheme, rest = endpoint.split("://")
+    endpoint = f"{scheme}://joe:hush@{rest}"
+    collector = start_collector(options={"tempo.endpoint": endpoint, "tempo.timeout": "1s", "metrics.push.endpoint": endpoint,
+                                         "metrics.push.interval": "1s", "metrics.push.timeout": "1s"} | options | FAST)
+    collector.post(numbered_request(SPANS))
+    for key in ("tempo", "metrics.push"):
+        advice = f"{key}.endpoint {words}"
+        line = eventually(advice, lambda: next((line for line in log_lines(collector) if line.get("advice") == advice), None))
+        assert line["level"] == "error" and "joe:<redacted>@" in line["endpoint"], line
+    assert "hush" not in collector.stderr()
+    assert collector.count("spool_spans") == len(SPANS)
+
+
+NO_HTTP1 = "does not speak HTTP/1.1 there: use the OTLP/HTTP port, usually 4318 (4317 is for gRPC)"
+
+
+def trusting(certificates) -> dict:
+    return {"tempo.tls.ca-file": certificates["ca.pem"], "metrics.push.tls.ca-file": certificates["ca.pem"]}
+
+
+def test_the_grpc_port_of_a_real_server_with_tls_is_a_mistake(start_collector, certificates):
+    server = grpc.server(ThreadPoolExecutor(1))
+    key, certificate = (Path(certificates[name]).read_bytes() for name in ("server.key", "server.pem"))
+    port = server.add_secure_port("127.0.0.1:0", grpc.ssl_server_credentials([(key, certificate)]))
+    server.start()
+    try:
+        assert_mistake(start_collector, f"https://127.0.0.1:{port}", NO_HTTP1, trusting(certificates))
+    finally:
+        server.stop(None)
+
+
+@pytest.mark.parametrize("how", ["closes", "resets", "is silent"])
+def test_a_port_for_http2_alone_is_a_mistake(start_collector, certificates, how):
+    with Server(tls_port(certificates, how, ["h2"])) as server:
+        assert_mistake(start_collector, f"https://127.0.0.1:{server.port}", NO_HTTP1, trusting(certificates))
+
+
+def test_a_port_is_asked_by_the_name_of_the_server(start_collector, certificates):
+    names = []
+    with Server(tls_port(certificates, "closes", ["h2"], names=names)) as server:
+        assert_mistake(start_collector, f"https://127.0.0.1:{server.port}", NO_HTTP1, trusting(certificates)
+                       | {"tempo.tls.server-name": "localhost", "metrics.push.tls.server-name": "localhost"})
+    assert set(names) == {"localhost"}, names
+
+
+@pytest.mark.parametrize("how", ["closes", "resets", "is silent"])
+def test_https_to_a_port_without_tls_is_a_mistake_whatever_it_does(start_collector, how):
+    requests = []
+    with Server(plain_port(how, b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\nConnection: close\r\n\r\n", requests)) as server:
+        assert_mistake(start_collector, f"https://127.0.0.1:{server.port}",
+                       "is not a TLS port: write http:// in place of https://", {"tempo.headers": "X-Token=hush"})
+    # Each of both asks once, without credentials.
+    assert len(requests) == 2 and all(request.startswith(b"GET / HTTP/1.1\r\n") for request in requests), requests
+    assert not any(b"hush" in request or b"Authorization" in request for request in requests), requests
+
+
+@pytest.mark.parametrize("how", ["closes", "resets", "is silent"])
+def test_http_to_a_port_for_tls_is_a_mistake_whatever_it_does(start_collector, certificates, how):
+    with Server(tls_port(certificates, how, [], mute_without=True)) as server:
+        assert_mistake(start_collector, f"http://127.0.0.1:{server.port}", "is a TLS port: write https:// in place of http://", {})
+
+
+@pytest.mark.parametrize("how", ["closes", "resets", "is silent"])
+@pytest.mark.parametrize("kind", ["TLS for both protocols", "TLS without ALPN", "a TLS port that is down", "nothing"])
+def test_https_to_a_server_that_breaks_down_is_an_outage(start_collector, certificates, kind, how):
+    serve = {
+        "TLS for both protocols": tls_port(certificates, how, ["h2", "http/1.1"]), "TLS without ALPN": tls_port(certificates, how, []),
+        "a TLS port that is down": plain_port(how, b"HTTP/1.0 400 Bad Request\r\nConnection: close\r\n\r\n"
+                                              b"Client sent an HTTP request to an HTTPS server.\n", []),
+        "nothing": lambda connection: ends(connection, how),
+    }[kind]
+    with Server(serve) as server:
+        collector = start_collector(options={"tempo.endpoint": f"https://127.0.0.1:{server.port}", "tempo.timeout": "500ms"}
+                                    | trusting(certificates) | FAST)
+        collector.post(numbered_request(SPANS))
+        eventually("several tries", lambda: collector.metrics().sum("asynq_collector_forward_requests_total") >= 3)
         lines = [line for line in log_lines(collector) if "forwarding" in line["message"]]
         assert lines and all(line["level"] == "warning" and "advice" not in line for line in lines), lines
 

@@ -57,6 +57,7 @@ struct OTLPEndpointTests {
         #expect(substitution.url == url)
         #expect(substitution.connectTo == connectTo)
         #expect(substitution.host == host)
+        #expect(substitution.serverHost == (name.contains(":") ? "[\(name)]" : name))
         #expect(endpoint.url == (try OTLPEndpoint(base: base, for: .traces).url))
     }
 

@@ -1,6 +1,5 @@
 import CCurl
 import Model
-import Synchronization
 import Testing
 
 @testable import OTLPClient
@@ -78,46 +77,6 @@ struct TransferFailureTests {
         #expect(
             Self.failure(CURLE_SSL_CONNECT_ERROR, "OpenSSL SSL_connect: Connection reset by peer").kind == .unreachable)
         #expect(Self.failure(CURLE_GOT_NOTHING, "Empty reply from server", sent: 5).kind == .unanswered)
-    }
-
-    @Test("A broken connection without TLS is a mistake only where a server of TLS answers, and the endpoint never has")
-    func portOfTLS() throws {
-        let (plain, tls) = (
-            try OTLPEndpoint(base: "http://h", for: .traces), try OTLPEndpoint(base: "https://h", for: .traces)
-        )
-        let isTLS = Mutex(true)
-        let tries = Mutex(0)
-        let start = MonotonicTime(nanoseconds: 1)
-        func broken(_ result: CURLcode = CURLE_RECV_ERROR) -> OTLPAnswer {
-            .failed(Self.failure(result, "reset", sent: 5))
-        }
-        func makePort() -> EndpointPort {
-            EndpointPort { _ in
-                tries.withLock { $0 += 1 }
-                return isTLS.withLock { $0 }
-            }
-        }
-        var port = makePort()
-        for result in [CURLE_GOT_NOTHING, CURLE_SEND_ERROR, CURLE_RECV_ERROR] {
-            let answer = port.judged(broken(result), from: plain, at: start)
-            #expect(
-                answer.failure?.kind
-                    == .misconfigured(advice: "tempo.endpoint is a TLS port: write https:// in place of http://"))
-            #expect(answer.label == "tls" && answer.failure?.text == "a port for TLS ends the connection: reset")
-        }
-        #expect(tries.withLock { $0 } == 1, "asked once a minute")
-        isTLS.withLock { $0 = false }
-        #expect(port.judged(broken(), from: plain, at: start.advanced(by: .seconds(59))).label == "tls")
-        #expect(port.judged(broken(), from: plain, at: start.advanced(by: .seconds(60))).failure?.kind == .unanswered)
-        isTLS.withLock { $0 = true }
-        port = makePort()
-        #expect(
-            port.judged(.failed(Self.failure(CURLE_COULDNT_CONNECT, "")), from: plain, at: start).label == "connect")
-        #expect(port.judged(broken(), from: tls, at: start).label == "broken")
-        #expect(port.judged(OTLPAnswer(status: 503), from: plain, at: start).label == "503")
-        #expect(port.judged(broken(), from: plain, at: start).failure?.kind == .unanswered, "it has answered before")
-        let other = try OTLPEndpoint(base: "http://other", for: .traces)
-        #expect(port.judged(broken(), from: other, at: start).label == "tls", "another endpoint has not")
     }
 
     @Test("A proxy that refuses a tunnel is a mistake, one that can make none an outage; the advice names its variable")
@@ -258,9 +217,4 @@ struct TransferFailureTests {
                 == .misconfigured(advice: "is metrics.push.endpoint the base URL of an OTLP/HTTP receiver?"))
         #expect(TransferFailure.noMemory.kind == .unreachable && TransferFailure.noMemory.label == "error")
     }
-}
-
-extension OTLPAnswer {
-    /// The code under which the answer is counted.
-    fileprivate var label: String { code(.of(self, for: .traces)) }
 }
