@@ -48,6 +48,7 @@ FAULTS = {
     "green errors": ("collector", "counts_in_green", lambda d: _uncolour(_panel(d, "Disk errors"))),
     "green unread dead letters": ("collector", "counts_in_green", lambda d: _uncolour(_panel(d, "Dead letters without message or span"))),
     "green deadlocks": ("workers", "counts_in_green", lambda d: _uncolour(_panel(d, "Deadlocks and conflicts"))),
+    "green copies that failed": ("collector", "names_of_the_palette", lambda d: _uncolour(_panel(d, "Requests kept in refused/"))),
     "green refusals": ("collector", "failures_in_green", lambda d: _uncolour(_panel(d, "Requests to Tempo"))),
     "a good size": ("workers", "levels_without_limit", lambda d: _panel(d, "Largest tables")["fieldConfig"]["defaults"]["thresholds"][
         "steps"][0].update(color=palette.GOOD)),
@@ -56,7 +57,7 @@ FAULTS = {
         expr='max by (redis, queue) (asynq_queue_latency_seconds{queue=~"$queue"})')),
     "fine": ("overview", "silence_as_health", lambda d: _replace(d, '"no alert"', '"fine"')),
     "a share of what": ("overview", "windows_without_name", lambda d: _rename(_panel(d, "Queues, worst first"), "Met in 1 h", "Objective met")),
-    "six and a half hours": ("overview", "windows_as_durations", lambda d: _replace(d, r'\" and \", \"long\"', r'\" \", \"long\"')),
+    "six and a half hours": ("overview", "windows_as_durations", lambda d: _replace(d, r'\" & \", \"long\"', r'\" \", \"long\"')),
     "a few seconds ago": ("workers", "moments_that_look_alike", lambda d: _panel(d, "Cron entries", "table")["fieldConfig"]["overrides"][0][
         "properties"][0].update(value="dateTimeFromNow")),
     "quick requests": ("collector", "quick_failures", lambda d: _panel(d, "Duration of a request").update(description="Tempo is slow.")),

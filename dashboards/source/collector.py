@@ -3,7 +3,7 @@
 from source.builder import (BAR_NOTE, SPANS_PER_SECOND, dashboard, instant, lines, query, row, stat, steps, timeline, values)
 from source.common import (COLLECTORS, IS_COLLECTOR, NO_SPOOL, WAS_COLLECTOR, collector_starts, collector_variables, counted,
                            data_sources, disk, with_all)
-from source.palette import CODES, CRITICAL, GOOD, WARNING
+from source.palette import CODES, CRITICAL, FLOWS, GOOD, WARNING
 
 OWN = "asynq_collector"
 BY = "sum by (instance)"
@@ -95,7 +95,7 @@ def losses() -> dict:
         lines("Requests kept in refused/", "Read Tempo's text beside them, below spool.directory; failed, too_large: no copy could "
               "be kept" + BAR_NOTE,
               [query(f"sum by (outcome) ({counted(own('set_aside_requests_total'))})", "{{outcome}}")], "short", bars=True,
-              stack=True, alerts=("AsynqSpansRefusedByTempo",)),
+              stack=True, colours={"kept": WARNING, "failed": FLOWS["failed"], "too_large": CRITICAL}, alerts=("AsynqSpansRefusedByTempo",)),
         lines("Spans discarded by Tempo", "Tempo answered 200 and did not store them: raise the limit that the reason names.",
               [query("sum by (reason) (rate(tempo_discarded_spans_total[$__rate_interval]))", "{{reason}}")], SPANS_PER_SECOND,
               stack=True, alerts=("AsynqSpansDiscardedByTempo",)),
@@ -202,7 +202,8 @@ def tasks() -> dict:
               [query(f"sum by (relation) ({rate(OWN + '_relinked_spans_total')})", "{{relation}}"),
                query(f"sum({rate(OWN + '_unlinked_spans_total')})", "none")], SPANS_PER_SECOND, stack=True),
         lines("Tasks looked up", "If down, limit or skipped rises, look at Redis: the traces of these tasks are not continued.",
-              [query(f"sum by (result) ({rate(OWN + '_task_lookups_total')})", "{{result}}")], "suffix:lookups/s", stack=True),
+              [query(f"sum by (result) ({rate(OWN + '_task_lookups_total')})", "{{result}}")], "suffix:lookups/s", stack=True,
+              colours={"failed": FLOWS["failed"]}),
         lines("Dead letters without message or span", "If unread rises, shorten redis.interval: they died too fast to be read; if no span does, look at "
               "the disk" + BAR_NOTE,
               [query(f"sum({counted(own('unread_dead_letters_total'))})", "unread"),

@@ -99,7 +99,7 @@ def alerts() -> list[dict]:
     places, details = ("redis", "queue", "instance"), ("code", "reason", "state", "task_type", "spec", "entry_id", "windows")
     # As one text, 6h 30m would be a duration.
     windows = ("long", "short")
-    age = joined(f'time() - ALERTS_FOR_STATE{{alertname=~"Asynq.*"}} and ignoring (alertstate) {FIRING}}}', "windows", windows, " and ")
+    age = joined(f'time() - ALERTS_FOR_STATE{{alertname=~"Asynq.*"}} and ignoring (alertstate) {FIRING}}}', "windows", windows, " & ")
     parts = [
         (f"min(asynq_redis_up{{{COLLECTORS}}})", "Redis"),
         (f"min(asynq_collector_tempo_up{{{COLLECTORS}}})", "Tempo"),

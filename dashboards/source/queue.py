@@ -7,7 +7,7 @@ from source.common import (AGES, ANY, FAILURES, FIRED, MET, NONE_LEFT, NO_SPANS,
                            RECORDED, RUN, SERVED, TYPES, WAIT, ZERO, alert_strip, arriving, collector_variables, counted,
                            data_sources, failure_ratio, from_redis, idle, objective_met, of_forwarded, of_spans, oldest, processed, quantile, quantiles,
                            queue_variable, served, size, slow_share, task_type_variable, trace_id, with_all)
-from source.palette import CRITICAL, GOOD, LEVELS, UNFILLED, WARNING
+from source.palette import CRITICAL, GOOD, LEVELS, STATES, UNFILLED, WARNING
 
 CALLS = "traces_spanmetrics_calls_total"
 TASKS = 'span.messaging.system = "asynq" && kind = consumer && span.messaging.destination.name =~ "$queue"'
@@ -200,7 +200,7 @@ def unmeasured() -> dict:
 
     return row("Unmeasured", [
         lines("Unmeasured waits", "If no_source rises, give the spans an enqueue stamp; if clock_skew does, set the clocks; retry is normal.",
-              [by_reason("wait")], TASKS_PER_SECOND, stack=True),
+              [by_reason("wait")], TASKS_PER_SECOND, stack=True, colours={"retry": STATES["retry"]}),
         lines("Unmeasured run times", "If bad_stamp rises, repair the start and end of the spans; if clock_skew does, set the clocks.",
               [by_reason("processing")], TASKS_PER_SECOND, stack=True),
     ], collapsed=True)

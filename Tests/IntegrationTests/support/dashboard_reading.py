@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-from support.dashboard_rules import SEVERITIES, palette
+from support.dashboard_rules import KNOWN_VALUES, SEVERITIES, palette
 from support.dashboards import COLUMNS, is_bars, panels
 
 # A label of these is as long as half of a legend on the right of half a screen; with another beside it, it has no room.
@@ -61,6 +61,14 @@ def counts_in_green(dashboard: dict) -> list[str]:
     return findings
 
 
+def names_of_the_palette(dashboard: dict) -> list[str]:
+    """What failed was green, for it was the first of the outcomes."""
+    return sorted({f"{_where(panel)}: {value!r} has a colour by its place, and one of its own elsewhere"
+                   for panel, expression, legend in _queries(dashboard, "timeseries")
+                   for (metric, label), known in KNOWN_VALUES.items() for value in known & set(palette.BY_NAME)
+                   if legend == f"{{{{{label}}}}}" and re.search(rf"\b{metric}\b", expression) and not _overrides(panel, value, "byName")})
+
+
 def failures_in_green(dashboard: dict) -> list[str]:
     """Where no request succeeds, the first code is one of failure."""
     return [f"{_where(panel)}: codes have colours by their place; palette.CODES has that of success and those of failure"
@@ -109,9 +117,9 @@ def windows_without_name(dashboard: dict) -> list[str]:
 
 def windows_as_durations(dashboard: dict) -> list[str]:
     """The windows of six hours and thirty minutes read as one of 6.5 hours."""
-    return [f"{_where(panel)}: joins two windows with a space, which is one duration; \" and \" is between them"
+    return [f"{_where(panel)}: joins two windows with a space, which is one duration; \" & \" is between them"
             for panel, expression, _ in _queries(dashboard, "table") if "ALERTS" in expression
-            if '"long", "short")' in expression and '" and ", "long", "short")' not in expression]
+            if '"long", "short")' in expression and '" & ", "long", "short")' not in expression]
 
 
 def moments_that_look_alike(dashboard: dict) -> list[str]:
@@ -177,6 +185,6 @@ def template_databases(dashboard: dict) -> list[str]:
                    for selector in re.findall(r"\{([^{}]*datname=~[^{}]*)\}", expression) if 'datname!~"template0|template1"' not in selector})
 
 
-RULES = [ended_numbers, counts_in_green, failures_in_green, levels_without_limit, pauses_as_trouble, silence_as_health, windows_without_name,
+RULES = [ended_numbers, counts_in_green, names_of_the_palette, failures_in_green, levels_without_limit, pauses_as_trouble, silence_as_health, windows_without_name,
          windows_as_durations, moments_that_look_alike, quick_failures, repeated_counts, cut_states, flat_curves, limits_of_no_alert,
          long_names, names_in_capitals, template_databases]
