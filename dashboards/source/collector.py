@@ -136,7 +136,8 @@ def pushing() -> dict:
                query(f"max(clamp_min(3 * {own('push_interval_seconds')}, 600))", "limit")], "s", limits=("limit",), powers=True,
               alerts=("AsynqMetricsNotPushed",)),
         lines("Rejected data points", "The backend left them out of pushes that it accepted: its reason is in the collector's log"
-              + BAR_NOTE, [by_instance(f"{BY} ({counted(own('push_rejected_points_total'))})", PUSHES)], "short", bars=True),
+              + BAR_NOTE, [by_instance(f"{BY} ({counted(own('push_rejected_points_total'))})", PUSHES)], "short", bars=True,
+              alerts=("AsynqMetricsNotPushed",)),
     ], collapsed=True)
 
 
