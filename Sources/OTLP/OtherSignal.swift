@@ -94,8 +94,11 @@ package enum OtherSignal: String, Sendable {
                     guard Self.isText(try reader.bytes()) else { return .impossible }
                     (fit, surest) = (.sure, .sure)
                 case (.logs, 5):
-                    guard try Self.isValue(try reader.message()) else { return .impossible }
-                    (fit, surest) = (.sure, .sure)
+                    switch try Self.fit(ofValue: try reader.message()) {
+                    case .impossible: return .impossible
+                    case .possible: break
+                    case .sure: (fit, surest) = (.sure, .sure)
+                    }
                 case (.metrics, 5), (.metrics, 7), (.metrics, 9...11):
                     let bytes = try reader.bytes()
                     // A metric has data of one kind only.
@@ -143,21 +146,23 @@ package enum OtherSignal: String, Sendable {
         return isPlain && String(validating: bytes, as: UTF8.self) != nil
     }
 
-    /// Whether a message can be an AnyValue: one of 1 string  2 bool  3 int  4 double  5 array  6 kvlist  7 bytes.
-    private static func isValue(_ message: WireReader) throws(WireError) -> Bool {
+    /// How well a message fits an AnyValue: one of 1 string  2 bool  3 int  4 double  5 array  6 kvlist  7 bytes. A string with control
+    /// characters may as well be the data points of a metric.
+    private static func fit(ofValue message: WireReader) throws(WireError) -> Fit {
         var reader = message
-        if reader.isAtEnd { return false }
+        if reader.isAtEnd { return .impossible }
         let (field, type) = try reader.tag()
         let types: [WireType] = [
             .lengthDelimited, .varint, .varint, .fixed64, .lengthDelimited, .lengthDelimited, .lengthDelimited,
         ]
-        guard field <= types.count, type == types[field - 1] else { return false }
+        guard field <= types.count, type == types[field - 1] else { return .impossible }
+        var fit = Fit.sure
         if field == 1 {
-            guard isText(try reader.bytes()) else { return false }
+            if !isText(try reader.bytes()) { fit = .possible }
         } else {
             try reader.skip(type, field: field)
         }
-        return reader.isAtEnd
+        return reader.isAtEnd ? fit : .impossible
     }
 
     /// Whether a message can be a Gauge, Sum, Histogram, ExponentialHistogram or Summary: 1 data_points, and numbers.

@@ -6,7 +6,7 @@ package struct OTLPAnswer {
     /// The HTTP status; 0 when no answer came.
     var status = 0
     var body: [UInt8] = []
-    /// True if the body was longer than what is kept of it.
+    /// True if the body is a beginning only: it was longer than what is kept of it, or it broke off.
     var isCut = false
     /// The type as the header says it; empty without one.
     var contentType = ""

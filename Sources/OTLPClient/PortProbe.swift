@@ -44,7 +44,7 @@ struct PortProbe {
         var isAnswered: Bool {
             result == CURLE_OK
                 || result == CURLE_SSL_CONNECT_ERROR
-                    && (words.contains("alert") || words.contains("unsupported protocol"))
+                    && (words.contains(" alert ") || words.contains("unsupported protocol"))
         }
 
         /// True if the server takes none of the protocols: it goes on without, or it ends the connection.
@@ -92,14 +92,15 @@ struct PortProbe {
         return Self.isAnswerWithoutTLS(String(decoding: answer.bytes, as: UTF8.self))
     }
 
-    /// Returns true for an answer of HTTP/1.1, unless it says that TLS is wanted: servers of TLS say so by 400 or by a redirect.
+    /// Returns true for an answer of HTTP/1.1, unless it says that TLS is wanted: servers of TLS say so by 400 or by a redirect. A fault of
+    /// the server (5xx) is no proof either: a proxy has it while a backend with TLS is down.
     static func isAnswerWithoutTLS(_ answer: String) -> Bool {
         guard answer.hasPrefix("HTTP/1.") else { return false }
         let status = answer.drop { $0 != " " }.dropFirst()
         let text = answer.lowercased()
-        return
-            !((status.hasPrefix("400") || status.hasPrefix("3"))
-            && ["https", "tls", "ssl"].contains { text.contains($0) })
+        return !status.hasPrefix("5")
+            && !((status.hasPrefix("400") || status.hasPrefix("3"))
+                && ["https", "tls", "ssl"].contains { text.contains($0) })
     }
 
     // MARK: One connection

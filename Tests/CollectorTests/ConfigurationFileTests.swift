@@ -120,6 +120,18 @@ struct ConfigurationFileTests {
                 "line 2: redis.password: a quote is not closed"
             ),
             (
+                "tempo:\n  headers:\n    Authorization: \"Basic hush\n    X-B: \"abc\"\n",
+                "line 3: tempo.headers: a quote is not closed"
+            ),
+            (
+                "metrics:\n  push:\n    headers:\n      A: 'Basic hush\n      X-B: abc\n    endpoint: 'none'\n",
+                "line 4: metrics.push.headers: a quote is not closed"
+            ),
+            (
+                "otlp:\n  listen:\n    - \"127.0.0.1:1\n    - \"127.0.0.1:2\"\n",
+                "line 3: otlp.listen: a quote is not closed"
+            ),
+            (
                 "redis:\n  password: 'hush\nlog:\n  format: 'json'\n",
                 "line 2: redis.password: a quote is not closed"
             ),

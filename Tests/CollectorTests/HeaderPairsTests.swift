@@ -140,6 +140,10 @@ struct HeaderPairsTests {
                 ["check-config", "—redis-password", "hush"],
                 "unexpected argument —redis-password; flags have two hyphens, as --help lists them"
             ),
+            (
+                ["check-config", "-redis-password", "--hush"],
+                "unexpected argument -redis-password; flags have two hyphens, as --help lists them"
+            ),
             (["–token", "hush"], "unexpected argument –token; flags have two hyphens, as --help lists them"),
             (["check-config", "token", "hush", "hush"], "unexpected argument token"),
             (["token", "hush"], "unknown command token; did you mean top?"),

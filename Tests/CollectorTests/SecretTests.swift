@@ -94,7 +94,8 @@ struct SecretTests {
             ("redis-cluster://h1:1,u:22/hush", "redis-cluster://h1:1,u:<redacted>"),
             ("unix://user:12/hush", "unix://user:<redacted>"), ("redis:user:12/hush", "redis:user:<redacted>"),
             ("redis-cluster://u:12,hush", "redis-cluster://u:<redacted>"), ("user:12hush", "user:<redacted>"),
-            ("http://user:1h2u3", "http://user:<redacted>"), ("http://h:hush:1", "http://<redacted>"),
+            ("http://user:1h2u3", "http://user:<redacted>"), ("http://user:h1234", "http://user:<redacted>"),
+            ("http://h:hush:1", "http://<redacted>"),
             // What is a host, a port, an address or a path is shown, and a port that is typed wrong.
             ("http://tempo:43l8", "http://tempo:43l8"),
             ("https://t.example.com:443x/otlp", "https://t.example.com:443x/otlp"),

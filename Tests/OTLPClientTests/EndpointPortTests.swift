@@ -130,6 +130,7 @@ struct EndpointPortTests {
             ("HTTP/1.1 400 Bad Request\r\n\r\nYou're speaking plain HTTP to an SSL-enabled server port.", false),
             ("HTTP/1.1 400 \r\n\r\nThis combination of host and port requires TLS.", false),
             ("HTTP/1.1 301 Moved\r\nLocation: https://h:4318/\r\n\r\n", false), ("", false),
+            ("HTTP/1.1 503 Service Unavailable\r\n\r\nupstream connect error", false), ("HTTP/1.1 502 \r\n", false),
             ("HTTP/2 200\r\n", false), ("-ERR unknown command\r\n", false),
         ])
     func answersWithoutTLS(answer: String, isPlain: Bool) {

@@ -57,6 +57,16 @@ struct OtherSignalTests {
         }
     }
 
+    @Test(
+        "Log records with control characters in their text are log records",
+        arguments: ["\u{1B}[32minfo\u{1B}[0m x", "a\0b", "\u{7F}"])
+    func controlCharacters(text: String) {
+        let time = Field.fixed64(1, 1_700_000_000_000_000_000)
+        let colored = time + Field.message(5, Field.text(1, text))
+        let plain = time + Field.message(5, Field.text(1, "info"))
+        #expect(found([colored]) == .logs && found([plain, colored]) == .logs && found([colored, plain]) == .logs)
+    }
+
     @Test("A metric without a name is one, whatever its kind", arguments: [5, 7, 9, 10, 11] as [UInt64])
     func namelessMetrics(field: UInt64) {
         #expect(found([Field.bytes(field, Self.points + Field.int(2, 2))]) == .metrics)

@@ -78,15 +78,16 @@ enum RedactedPorts {
             || rest.contains("?master=")
     }
 
-    /// Returns true for a host and a port that is written twice, or has one wrong character among three digits or more: `tempo:43l8`. No
-    /// password looks like that.
+    /// Returns true for a host and a port that is written twice, or has one wrong character behind the first of three digits or more: `tempo:43l8`.
+    /// No password looks like that.
     private static func isMistypedPort(_ authority: Substring) -> Bool {
         let ports = authority.split(separator: ":", omittingEmptySubsequences: false).dropFirst()
         guard !authority.contains(","), !ports.isEmpty else { return false }
         if ports.count > 1 { return ports.allSatisfy(isPort) }
         return ports.allSatisfy { port in
             let digits = port.utf8.count { (0x30...0x39).contains($0) }
-            return digits >= 3 && port.count <= 6 && port.count - digits == 1
+            let beginsWell = port.first.map { $0.isASCII && $0.isNumber } ?? false
+            return beginsWell && digits >= 3 && port.count <= 6 && port.count - digits == 1
         }
     }
 

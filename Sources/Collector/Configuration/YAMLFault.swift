@@ -85,10 +85,8 @@ struct YAMLFault {
         else { return nil }
         for number in lines[..<problem.line].indices.reversed() {
             let line = lines[number]
-            guard let start = keys(in: line).last?.valueStart,
-                let above = self.value(at: line.count, ofLine: number), above.sign == quote
-            else { continue }
-            return line[start...].count { $0 == quote } == 1 ? (number, above) : nil
+            guard let above = self.value(at: line.count, ofLine: number), above.sign == quote else { continue }
+            return line[above.start...].count { $0 == quote } == 1 ? (number, above) : nil
         }
         return nil
     }

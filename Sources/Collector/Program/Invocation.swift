@@ -56,20 +56,24 @@ struct Invocation {
             readFlag(argument, of: declaration, rest: &rest)
         } else {
             let afterSecret = flags.last.flatMap { Self.isSecret($0.name) ? $0.name : nil }
-            let isMeantAsFlag =
-                Self.beginsAsFlag(argument) || UnknownName.isSecret(UnknownName.prefix(of: argument))
+            let isOfSecret = UnknownName.isSecret(UnknownName.prefix(of: String(argument.drop(while: Self.isDash))))
+            let isMeantAsFlag = Self.beginsAsFlag(argument) || isOfSecret
             problems.append(
                 ConfigurationProblem(
                     afterSecret.map { "unexpected argument after \($0); quote a value that holds blanks" }
                         ?? "unexpected argument \(Self.shown(argument))"
                         + (isMeantAsFlag ? "; flags have two hyphens, as --help lists them" : "")))
+            // The value of a secret may begin with any character.
+            if isOfSecret && !argument.contains("=") { rest = rest.dropFirst() }
             Self.dropArguments(&rest)
         }
     }
 
+    private static func beginsAsFlag(_ argument: String) -> Bool { argument.first.map(isDash) ?? false }
+
     /// Returns true for a hyphen, and for the dashes that it becomes in a text that was typeset.
-    private static func beginsAsFlag(_ argument: String) -> Bool {
-        argument.first.map { "-\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}".contains($0) } ?? false
+    private static func isDash(_ character: Character) -> Bool {
+        "-\u{2010}\u{2011}\u{2012}\u{2013}\u{2014}\u{2015}\u{2212}".contains(character)
     }
 
     /// Drops the arguments behind one that was not expected: any of them may be a secret.
