@@ -14,9 +14,11 @@ extension Collector {
 
     package func findTask(_ task: TaskName, whenDone: @escaping @Sendable (TaskReply) -> Void) {
         guard let redis else { return whenDone(.unavailable("redis.url is none: tasks are not looked for")) }
-        redis.monitor.findTask(TaskName(queue: knownQueue(task.queue.bytes), id: task.id)) { answer in
+        redis.monitor.findTask(TaskName(queue: knownQueue(task.queue.bytes), id: task.id)) { [errors] answer in
             switch answer {
-            case .answer(let details?): whenDone(.found(details))
+            case .answer(var details?):
+                details.attemptTrace = errors.attemptTrace(of: details.task)
+                whenDone(.found(details))
             case .answer(nil): whenDone(.absent)
             case .refused(let refusal): whenDone(TaskReply(refusal))
             }

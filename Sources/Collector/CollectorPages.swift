@@ -67,7 +67,7 @@ extension Collector: WebState {
         }
     }
 
-    var newestDeadLetters: [DeadLetter] { redis?.monitor.newestDeadLetters ?? [] }
+    var newestDeadLetters: [DeadLetter] { errors.withTraces(redis?.monitor.newestDeadLetters ?? []) }
 
     var forwarderState: String { tempo?.forwarderState ?? "off (tempo.endpoint is none)" }
 

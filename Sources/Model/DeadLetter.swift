@@ -9,8 +9,13 @@ package struct DeadLetter: Sendable, Equatable {
     package var retried: Int
     package var lastFailedAt: WallTime?
     package var context: TraceContext?
+    /// The trace of the newest failed attempt, as far as its span is known.
+    package var attemptTrace: TraceID?
     /// True if the task was seen to enter the archive, false if it was there at the first reading.
     package var isArrival: Bool
+
+    /// The trace that the task carries, or else that of its attempt.
+    package var trace: TraceID? { context?.reference.trace ?? attemptTrace }
 
     package init(
         task: TaskName, type: TaskType, archivedAt: WallTime, errorMessage: ForeignText, retried: Int,

@@ -21,6 +21,8 @@ package struct TaskDetails: Sendable, Equatable {
     package let state: ForeignText
     /// The fields of its message, or nil where the message is unreadable or too large to be read.
     package var message: TaskMessageDetails?
+    /// The trace of the newest failed attempt, as far as its span is known.
+    package var attemptTrace: TraceID?
     /// The time since which it is pending.
     package var pendingSince: WallTime?
     /// The time at which a scheduled task, or one to be retried, is due.

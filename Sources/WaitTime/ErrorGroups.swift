@@ -9,7 +9,7 @@ package struct ErrorEvent: Sendable {
     }
 
     /// The longest name; longer ones are cut at a character's end.
-    private static let maxNameBytes = 256
+    fileprivate static let maxNameBytes = 256
     private static let maxErrorBytes = 512
 
     package let kind: Kind
@@ -136,6 +136,11 @@ package struct ErrorGroups: Sendable {
         for (error, kept) in known where kept.hasLetter && kept.group.example.taskID == task {
             groups[series]?[error]?.group.example.setSpan(attempt)
         }
+    }
+
+    /// Returns the span of the newest failed attempt at a task; nil where none is known.
+    package func attempt(at task: TaskName) -> SpanReference? {
+        attempts.span(queue: task.queue, id: ForeignText(task.id).cut(to: ErrorEvent.maxNameBytes))
     }
 
     /// Returns the groups, the most frequent ones first, and of these the newest.

@@ -90,7 +90,7 @@ extension WebRoute {
 
 extension TraceID {
     /// Reads 32 hex digits of either case; fewer are those of an id that begins with zeros.
-    fileprivate init?(hex digits: [UInt8]) {
+    init?(hex digits: [UInt8]) {
         guard (1...32).contains(digits.count), let low = Hex.value(digits.suffix(16)),
             let high = Hex.value(digits.dropLast(16)), high | low != 0
         else { return nil }

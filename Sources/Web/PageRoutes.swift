@@ -1,4 +1,5 @@
 import HTTPService
+import Model
 import NIOHTTP1
 import Text
 
@@ -20,7 +21,9 @@ extension WebRoute {
             let plain =
                 "<p>Without script, the spans of a trace are JSON: <a href=\"../api/v1/traces/\(id)\">"
                 + "/api/v1/traces/\(id)</a></p>"
-                + (state.overviewContent.links.nothingKept.map { "\n<p>\(PlainHTML.escaped($0))</p>" } ?? "")
+                + (state.overviewContent.links.nothingKept(of: TraceID(hex: question.encodedRest)).map {
+                    "\n<p>\($0)</p>"
+                } ?? "")
             return document(root: "../", title: "trace · asynq-collector", plain: plain)
         },
         WebRoute(path: "/assets/{hash}/{name}") { question, _ in .plain(PageFiles.answer(to: question)) },

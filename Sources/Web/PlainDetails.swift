@@ -63,7 +63,9 @@ struct PlainDetails {
     /// The reason why errors have fewer attempts than dead letters.
     private var attemptsWithoutSpans: String {
         let areFewer = content.errors.prefix(OverviewDocument.maxErrors).contains { $0.attempts < $0.deadLetters }
-        return areFewer ? "<p>Attempts are those whose span came; dead letters are read in Redis.</p>\n" : ""
+        return areFewer
+            ? "<p>Attempts are counted from spans, dead letters from Redis; a panic may have another text in each.</p>\n"
+            : ""
     }
 
     /// The queues with dead letters that no error has, in the words of the page and of `top`.
@@ -109,7 +111,7 @@ struct PlainDetails {
                 PlainHTML.queue(letter.task.queue), PlainHTML.foreign(ForeignText(letter.task.id)),
                 PlainHTML.foreign(letter.type), ago(letter.archivedAt), String(letter.retried),
                 PlainHTML.whole(letter.errorMessage.cut(to: 200).printable),
-                content.links.html(letter.context?.reference.trace),
+                content.links.html(letter.trace),
             ]
         }
         return PlainHTML.section(

@@ -63,7 +63,7 @@ extension JSONWriter {
         add("retried", Int64(letter.retried))
         add("archived_at", letter.archivedAt.rfc3339)
         add("last_failed_at", letter.lastFailedAt?.rfc3339)
-        add("trace_id", letter.context?.reference.trace.hex)
+        add("trace_id", letter.trace?.hex)
     }
 }
 

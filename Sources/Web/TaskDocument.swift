@@ -32,7 +32,7 @@ package enum TaskDocument {
             object.add("worker", nil as String?)
         }
         object.add("payload_bytes", task.message.map { Int64($0.payloadBytes) })
-        object.add("trace_id", task.message?.trace?.hex)
+        object.add("trace_id", (task.message?.trace ?? task.attemptTrace)?.hex)
         return Array((object.text + "\n").utf8)
     }
 

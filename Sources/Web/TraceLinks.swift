@@ -27,11 +27,17 @@ package struct TraceLinks: Sendable {
             + "16MiB, to keep the newest spans in memory."
     }
 
-    /// A sentence for the page of one trace: no spans are kept, and where to go; nil where some are kept.
-    var nothingKept: String? {
+    /// Returns HTML for the page of one trace: no spans are kept, and where to go. Returns nil where some are kept.
+    ///
+    /// - Parameter trace: The trace; nil where the address has no trace id.
+    func nothingKept(of trace: TraceID?) -> String? {
         if hasOwnPage { return nil }
-        return "No spans are kept in memory (traces.recent-max-bytes is 0). "
-            + (hint ?? "Grafana finds the trace by its id: \(grafana ?? "").")
+        let reason = "No spans are kept in memory (traces.recent-max-bytes is 0). "
+        if let hint { return PlainHTML.escaped(reason + hint) }
+        guard let trace, let address = address(ofTrace: trace.hex) else {
+            return reason + "A trace id is 32 hex digits, not all of them 0."
+        }
+        return reason + "<a href=\"\(PlainHTML.escaped(address))\">Open the trace in Grafana</a>"
     }
 
     /// Returns the trace id, as a link where something shows the trace.

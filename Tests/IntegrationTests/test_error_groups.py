@@ -80,6 +80,26 @@ def test_dead_letters_count_in_the_group_of_their_attempts(start_collector, tmp_
     assert 55 < age_of(group["first_seen_at"]) < 120
 
 
+def test_a_dead_letter_leads_to_the_trace_that_it_carries_or_else_to_that_of_its_attempt(start_collector, redis):
+    server, client = redis
+    client.sadd("asynq:queues", "mail")
+    collector = start_collector(options={"redis.url": server.url, "redis.interval": "100ms"})
+    eventually("a first scrape", lambda: collector.metrics().has("asynq_tasks_dead_lettered_total"))
+    collector.post(request(failed(1, "mail", "send", "no"), failed(2, "mail", "send", "no")))
+    for number, headers in ((1, {}), (2, {"traceparent": TRACEPARENT}), (3, {})):
+        client.hset(f"asynq:{{mail}}:t:task-{number}", mapping={
+            "msg": task_message("send", f"task-{number}", "mail", error="no", headers=headers), "state": "archived"})
+        client.zadd("asynq:{mail}:archived", {f"task-{number}": int(time.time())})
+    expected = {"task-1": f"{2:032x}", "task-2": TRACEPARENT.split("-")[1], "task-3": None}
+
+    def listed(path: str) -> dict:
+        return {letter["id"]: letter["trace_id"] for letter in json.loads(collector.get(path).body)}
+
+    eventually("all letters", lambda: listed("/api/v1/dead-letters") == expected)
+    for task, trace in expected.items():
+        assert json.loads(collector.get(f"/api/v1/tasks/mail/{task}").body)["trace_id"] == trace
+
+
 def test_errors_that_are_all_different_stay_within_limits(start_collector):
     collector = start_collector()
     words = ["".join(chr(ord("a") + (n // 26**k) % 26) for k in range(4)) for n in range(500)]

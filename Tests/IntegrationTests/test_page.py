@@ -122,7 +122,7 @@ def test_a_queue_opens_by_keyboard_with_charts_that_speak(opened):
     charts = page.page.locator("figure.chart")
     assert charts.locator(".title").all_inner_texts() == [
         "Backlog by statetasks", "Arrivals and completionstasks per second", "Wait before the task runsof recent tasks",
-        "Failed attemptsattempts per second"]
+        "Failuresper second"]
     plot = charts.first.locator(".plot")
     eventually("points", lambda: int(plot.get_attribute("aria-valuemax")) >= 1)
     assert charts.first.locator(".tick text").count() >= 4

@@ -129,7 +129,7 @@ def test_dead_letters_without_spans_have_no_number_of_attempts(chromium, start_c
     for number in range(3):
         die(client, f"t{number}")
     collector = start(start_collector, server)
-    why = "Attempts are those whose span came; dead letters are read in Redis."
+    why = "Attempts are counted from spans, dead letters from Redis; a panic may have another text in each."
     page = chromium.open(base(collector), "#/errors")
     for view in ("#/errors", "#/queue/billing", "#/"):
         page.page.goto(base(collector) + view)
@@ -177,9 +177,9 @@ def test_when_tasks_died_is_drawn_though_archived_tasks_are_no_backlog(chromium,
 
     eventually("the deaths", lambda: deaths() > 0)
     page.wait_for(".charts .plot")
-    legend = page.page.locator(".chart:has-text('Failed attempts') .legend button")
+    legend = page.page.locator(".chart:has-text('Failures') .legend button")
     assert [text.split("\n")[0] for text in legend.all_inner_texts()] == ["failed", "dead letters"]
-    eventually("the curve", lambda: page.page.locator(".chart:has-text('Failed attempts') .series.dead_lettered path").get_attribute("d"))
+    eventually("the curve", lambda: page.page.locator(".chart:has-text('Failures') .series.dead_lettered path").get_attribute("d"))
     archived = page.page.locator(".chart:has-text('Backlog by state') .legend button", has_text="archived")
     assert archived.get_attribute("aria-pressed") == "false" and "backlog" in archived.get_attribute("title")
     assert archived.inner_text().split() == ["archived", "5"]

@@ -47,6 +47,17 @@ struct ErrorGroupsTests {
 
     private var groups = ErrorGroups()
 
+    @Test("The newest failed attempt at a task is known, however long the task's id is")
+    mutating func attempts() {
+        for id in ["a", String(repeating: "i", count: 1000)] {
+            let task = TaskName(queue: QueueName("q"), id: Array(id.utf8))
+            #expect(groups.attempt(at: task) == nil)
+            groups.record(event("no", id: id, trace: 7), wall: Self.wall, now: Self.start)
+            groups.record(event("no", .deadLetter, id: id, trace: 8), wall: Self.wall, now: Self.start)
+            #expect(groups.attempt(at: task)?.span == SpanID(7))
+        }
+    }
+
     private func event(
         _ error: String, _ kind: ErrorEvent.Kind = .attempt, queue: String = "q", type: String = "t", id: String = "i",
         trace: UInt64? = nil, at: WallTime = wall, seenAt: WallTime? = nil

@@ -426,13 +426,22 @@ struct PlainPageTests {
             #expect(!page.contains("traces.recent-max-bytes"))
         }
         let kept = TraceLinks(grafana: "", dataSource: "", hasOwnPage: true)
-        #expect(kept.hint == nil && kept.nothingKept == nil)
-        let elsewhere = TraceLinks(grafana: "https://g.example/", dataSource: "")
-        #expect(elsewhere.hint == nil)
-        #expect(
-            elsewhere.nothingKept == """
-                No spans are kept in memory (traces.recent-max-bytes is 0). Grafana finds the trace by its id: https://g.example.
-                """)
+        #expect(kept.hint == nil && kept.nothingKept(of: Self.trace) == nil)
+    }
+
+    @Test("The page of a trace says that no spans are kept, and leads to Grafana without its credentials in the text")
+    func nothingKept() throws {
+        let links = TraceLinks(grafana: "https://joe:hush@g.example/", dataSource: "")
+        #expect(links.hint == nil)
+        let found = try #require(links.nothingKept(of: Self.trace))
+        let text = found.replacing(/<[^>]*>/, with: "")
+        #expect(text == "No spans are kept in memory (traces.recent-max-bytes is 0). Open the trace in Grafana")
+        #expect(found.contains("<a href=\"https://joe:hush@g.example/explore?") && found.contains(Self.trace.hex))
+        #expect(links.nothingKept(of: nil)?.hasSuffix(" A trace id is 32 hex digits, not all of them 0.") == true)
+        let neither = TraceLinks(grafana: "", dataSource: "")
+        for trace in [Self.trace, nil] {
+            #expect(neither.nothingKept(of: trace)?.contains("external-url.grafana") == true)
+        }
     }
 
     @Test("Errors without spans have no number of attempts, and the page says why")
@@ -449,7 +458,7 @@ struct PlainPageTests {
             content.errors = [group]
             return PlainPage(content).html
         }
-        let why = "Attempts are those whose span came; dead letters are read in Redis."
+        let why = "Attempts are counted from spans, dead letters from Redis; a panic may have another text in each."
         func cells(_ attempts: String) -> String { "<td class=\"n\">\(attempts)</td><td class=\"n\">20</td>" }
         #expect(page(attempts: 0).contains(cells("–")) && page(attempts: 0).contains(why))
         #expect(page(attempts: 3).contains(cells("3")) && page(attempts: 3).contains(why))

@@ -37,7 +37,7 @@ export function errorList(errors, links, now, empty, withQueue = true) {
 /** Why groups have fewer attempts than dead letters. */
 export function attemptsWithoutSpans(errors) {
   return errors.some((error) => error.attempts < error.dead_letters) && h('p', { key: 'attempts', class: 'muted' },
-    'Attempts are those whose span came; dead letters are read in Redis.');
+    'Attempts are counted from spans, dead letters from Redis; a panic may have another text in each.');
 }
 
 /** Why groups have fewer dead letters than there are, of each queue where that is so. */

@@ -15,12 +15,12 @@ const CHARTS = [
   { title: 'Backlog by state', unit: 'tasks', stacked: true, format: tasks, series: [
     { name: 'active', label: 'active' }, { name: 'pending', label: 'pending' }, { name: 'retry', label: 'retry' },
     { name: 'scheduled', label: 'scheduled' }, { name: 'aggregating', label: 'aggregating' },
-    { name: 'archived', label: 'archived', off: 'Archived tasks are no backlog, and so many that they would hide it' }] },
+    { name: 'archived', label: 'archived', off: 'Archived tasks do not wait for anything; a click draws them' }] },
   { title: 'Arrivals and completions', unit: 'tasks per second', format: perSecond, series: [
     { name: 'enqueued', label: 'enqueued' }, { name: 'completed', label: 'completed' }] },
   { title: 'Wait before the task runs', unit: 'of recent tasks', format: duration, series: [
     { name: 'wait_p50', label: 'p50' }, { name: 'wait_p95', label: 'p95' }, { name: 'wait_p99', label: 'p99' }] },
-  { title: 'Failed attempts', unit: 'attempts per second', format: perSecond, series: [
+  { title: 'Failures', unit: 'per second', format: perSecond, series: [
     { name: 'failed', label: 'failed' }, { name: 'dead_lettered', label: 'dead letters' }] },
 ];
 
@@ -80,7 +80,7 @@ export class QueueView {
       h('div', { class: 'stack' },
         panel('Errors', { note: 'grouped' }, errorList(document.errors, links, now, noErrors(overview, now), false),
           attemptsWithoutSpans(document.errors), unreadLetters([document], false),
-          traceHint(links, document.errors, document.dead_letters, document.slowest_waits)),
+          traceHint(links, document.errors, document.dead_letters, document.slowest_waits, document.retries_due)),
         panel('Dead letters', { note: newest(document.dead_letters, document.archived) },
           letterTable(document.dead_letters, links, now, false))),
       h('div', { class: 'stack' },

@@ -50,6 +50,23 @@ final class RecentErrors: Sendable {
         }
     }
 
+    /// Returns dead letters with the traces of their attempts, where these are known and the task carries none.
+    func withTraces(_ letters: [DeadLetter]) -> [DeadLetter] {
+        if letters.isEmpty { return letters }
+        return groups.withLock { groups in
+            letters.map { letter in
+                var letter = letter
+                if letter.context == nil { letter.attemptTrace = groups.attempt(at: letter.task)?.trace }
+                return letter
+            }
+        }
+    }
+
+    /// Returns the trace of the newest failed attempt at a task; nil where none is known.
+    func attemptTrace(of task: TaskName) -> TraceID? {
+        groups.withLock { $0.attempt(at: task)?.trace }
+    }
+
     /// The groups, the most frequent ones first.
     var all: [ErrorGroup] {
         let now = clock.monotonic()
