@@ -267,11 +267,12 @@ def test_rules_of_ones_own_set_an_objective_and_an_alert(tmp_path):
             (f'asynq_task_wait_duration_seconds_bucket{{{of},le="+Inf"}}', "0+60x60"),
             (f"asynq_task_wait_duration_seconds_count{{{of}}}", "0+60x60"))]
     firing = [{"expr": 'count by (alertname, queue) (ALERTS{alertstate="firing",'
-                       'alertname=~"ShopEmailsRetry|AsynqOldestPendingTooOld|AsynqWaitBudgetBurningFast"})',
+                       'alertname=~"ShopEmails.*|AsynqOldestPendingTooOld|AsynqWaitBudgetBurningFast"})',
                "eval_time": "50m", "exp_samples": [
                    {"labels": '{alertname="AsynqOldestPendingTooOld",queue="emails"}', "value": 1},
                    {"labels": '{alertname="AsynqWaitBudgetBurningFast",queue="emails"}', "value": 2},
-                   {"labels": '{alertname="ShopEmailsRetry",queue="emails"}', "value": 1}]}]
+                   {"labels": '{alertname="ShopEmailsRetry",queue="emails"}', "value": 1},
+                   {"labels": '{alertname="ShopEmailsWait",queue="emails"}', "value": 1}]}]
     (tmp_path / "test.yml").write_text(yaml.safe_dump({
         "rule_files": rules, "evaluation_interval": "30s",
         "tests": [{"interval": "1m", "input_series": series, "promql_expr_test": firing}]}), encoding="utf-8")
