@@ -25,11 +25,11 @@ package struct Situation: Sendable {
 
 /// The error that most of the newest dead letters of a queue have.
 package struct CommonError: Sendable, Equatable {
-    /// Where their texts differ in numbers and ids, one word stands for these (`AlikeText`).
+    /// The text that their errors share. One word stands for numbers and ids in which they differ (`AlikeText`).
     package var text: String
-    /// The number of letters that have it.
+    /// The number of dead letters that have it.
     package var count: Int
-    /// The number of letters that were looked at: the newest, not all.
+    /// The number of dead letters that were compared: the newest, not all.
     package var total: Int
 
     package init(text: String, count: Int, total: Int) {
@@ -40,7 +40,7 @@ package struct CommonError: Sendable, Equatable {
 
     private static let maxBytes = 120
 
-    /// Returns the error of each queue, of the letters that died within the window of the condition. Errors are alike as in
+    /// Returns the error of each queue, of the tasks that died within the window of the condition. Errors are alike as in
     /// the groups of errors.
     package static func commonest(of letters: [DeadLetter], at now: WallTime) -> [QueueName: CommonError] {
         let recent = letters.filter { now.duration(since: $0.archivedAt) <= Thresholds.events }

@@ -9,7 +9,7 @@ import Spool
 /// Tells whether the loops and threads that users depend on still move, to a service manager's watchdog and to liveness
 /// probes. A delay that a hung disk causes does not count: readiness tells of the disk, and a restart would not help.
 struct LifeSigns: Sendable {
-    /// An event loop, which is asked, and has answered once a task of ours has run on it.
+    /// An event loop, which is asked, and has answered once a task of this check has run on it.
     private struct Loop: Sendable {
         let name: String
         let loop: any EventLoop

@@ -78,7 +78,7 @@ package final class Forwarder: Sendable {
     func sleep(milliseconds: Int32, wakingOn rule: WakeRule) {
         wakeRule.store(rule, ordering: .sequentiallyConsistent)
         heartbeat.promise(by: clock.monotonic().advanced(by: .milliseconds(Int64(milliseconds))))
-        // An append between the look at the spool and the store wakes nothing, so the rule is tried here.
+        // An append between the check of the spool and the store wakes nothing, so the rule is tried here.
         multi.wait(milliseconds: isMet(rule) ? 0 : milliseconds)
         wakeRule.store(.never, ordering: .releasing)
     }

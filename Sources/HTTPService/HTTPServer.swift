@@ -108,7 +108,7 @@ package final class HTTPServer: Sendable {
 
     /// Adds all handlers that a connection of a listener has between its socket and the responder. A fuzzer has no
     /// socket, and passes an embedded channel's pipeline.
-    /// - Throws: what NIO's pipeline throws.
+    /// - Throws: What NIO's pipeline throws.
     package static func addHandlers(
         to pipeline: ChannelPipeline.SynchronousOperations, http2: Bool, _ responder: any HTTPResponder,
         _ limits: HTTPLimits

@@ -51,7 +51,7 @@ final class ProtocolSwitch: ChannelInboundHandler, RemovableChannelHandler {
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
         received.writeImmutableBuffer(unwrapInboundIn(data))
-        // A new handler's first write may fail, and NIO then reads what is left before it closes: we are in here twice.
+        // A new handler's first write may fail, and NIO then reads what is left before it closes: this function then runs twice.
         if isDecided { return }
         guard let spoken = WireProtocol(firstBytes: received.readableBytesView) else { return }
         isDecided = true

@@ -11,7 +11,7 @@ import NIOCore
 /// While a request is being answered the time of the next one stands still: that is held back until the client has read the
 /// answer.
 struct RequestClock {
-    /// The result of a look at the clock.
+    /// The result of asking the clock.
     enum Check: Equatable {
         /// No request is under way.
         case rest

@@ -67,7 +67,7 @@ final class UnixListener: Sendable {
     /// True if clients that open the path reach this listener.
     var isReachable: Bool { open.withLock { $0.file?.isOurs ?? true } }
 
-    /// Makes a new socket where the file is no longer ours. It is called on an event loop, now and then.
+    /// Makes a new socket where the file is no longer its own. It is called on an event loop, now and then.
     func reopenIfLost(_ report: @escaping @Sendable (SocketFileEvent) -> Void) {
         if isReachable { return }
         let bound: (file: UnixSocketFile?, descriptor: Int32)
@@ -107,7 +107,7 @@ final class UnixListener: Sendable {
         if isNews { report(.unreachable(path: path, problem: problem)) }
     }
 
-    /// Stops listening, and removes the file where it is ours.
+    /// Stops listening, and removes the file where it is its own.
     func close() {
         let (channel, file) = open.withLock { open in
             open.isClosed = true

@@ -1,7 +1,7 @@
 import Glibc
 import Platform
 
-/// The file of a listening unix socket: made safely, removed only while it is still ours.
+/// The file of a listening unix socket: made safely, removed only while it is still the listener's own.
 struct UnixSocketFile {
     static let maxPathBytes = UnixAddress.maxPathBytes
 
@@ -44,7 +44,7 @@ struct UnixSocketFile {
     /// Makes the file and a socket that listens there, once mode and group are set: no client can connect before. (NIO's
     /// own binding would remove whatever lies at the path when it closes.)
     ///
-    /// Another process that starts at the same moment would take ours, bound and not listening yet, for a stale one, and
+    /// Another process that starts at the same moment would take this one, bound and not listening yet, for a stale one, and
     /// both would run: hence the lock.
     ///
     /// - Parameter patienceMilliseconds: The time for which the lock is waited for; 0 on an event loop.
@@ -109,7 +109,7 @@ struct UnixSocketFile {
         inode = UInt(status.st_ino)
     }
 
-    /// True if clients that open the path still find our socket.
+    /// True if clients that open the path still find the listener's own socket.
     var isOurs: Bool {
         var status = stat()
         return lstat(path, &status) == 0 && UInt(status.st_dev) == device && UInt(status.st_ino) == inode

@@ -4,7 +4,7 @@ package import Model
 ///
 /// ```
 /// a"b           a\"b       escaped as the text format 0.0.4 and OpenMetrics both ask: backslash, newline, quote
-/// a FF          a\\xFF     a byte that is no UTF-8 (`ForeignText.printable`): one of them would make Prometheus refuse the page
+/// a FF          a\\xFF     a byte that is not UTF-8 (`ForeignText.printable`): one of them would make Prometheus refuse the page
 /// 300 letters   253 of them and `…`
 /// ```
 package struct LabelText: Sendable {

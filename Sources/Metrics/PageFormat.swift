@@ -41,7 +41,7 @@ package enum PageFormat: CaseIterable, Sendable {
 /// 0.0.4, and so does `*/*`: no scraper is refused.
 package struct PageRequest: Equatable, Sendable {
     package var format = PageFormat.text
-    /// The way of escaping names that the scraper asked for. Our names need none, so every way leaves them as they are,
+    /// The way of escaping names that the scraper asked for. The collector's names need none, so every way leaves them as they are,
     /// except `dots`, which would double their underscores: then the answer names what was done instead.
     package var escaping: String?
 
@@ -93,7 +93,7 @@ private struct MediaRange {
         }
     }
 
-    /// The format of ours that it takes.
+    /// The format, among those that the collector writes, that it takes.
     var format: PageFormat? {
         switch type {
         case "application/openmetrics-text": ["1.0.0", nil].contains(parameters["version"]) ? .openMetrics : nil

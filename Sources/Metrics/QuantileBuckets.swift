@@ -22,7 +22,7 @@ package enum QuantileBuckets {
         return bucket(ofNative: NativeBuckets.finestIndex(of: seconds), schema: NativeBuckets.finestSchema)
     }
 
-    /// Returns the bucket that a native bucket lies in; its schema is not coarser than ours.
+    /// Returns the bucket that a native bucket lies in; its schema is not coarser than that of these buckets.
     private static func bucket(ofNative index: Int16, schema: Int) -> Int {
         let index = Int(NativeBuckets.coarsened(index, by: schema - Self.schema))
         return min(max(1, ofOneSecond + index), count - 1)

@@ -42,7 +42,7 @@ struct PushLog {
     /// - Parameter code: The code of the answer: a status, or what broke the request.
     mutating func recordFailure(_ failure: PushFailure, code: String, at now: MonotonicTime) {
         let endpoint = show(endpoint.url)
-        // A pause that is asked for is told, also where the same failure without one was.
+        // The failure with a pause is a cause of its own: its line follows that of the same failure without one.
         let isPaused = failure.pause > .zero
         let cause = "\(failure.kind) \(code) \(failure.advice ?? "") \(endpoint) \(isPaused ? "paused" : "")"
         let line =

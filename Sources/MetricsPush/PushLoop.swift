@@ -7,7 +7,7 @@ import Synchronization
 /// The pusher's thread: one request at a time.
 struct PushLoop: ~Copyable {
     private static let longestSleep = Duration.seconds(60)
-    /// The bound that the thread promises for writing a request, and for a look at one that is under way.
+    /// The bound that the thread promises for writing a request, and for checking one that is under way.
     private static let longestStep = Duration.seconds(10)
 
     private let owner: MetricsPusher

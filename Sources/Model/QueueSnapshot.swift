@@ -67,7 +67,7 @@ package enum ScrapeErrorReason: String, CaseIterable, Sendable {
     case loading
     /// A replica has lost its master (MASTERDOWN).
     case masterDown = "master_down"
-    /// Redis answered READONLY, OOM or BUSY, which no command of ours should get.
+    /// Redis answered READONLY, OOM or BUSY, which no command of the collector should get.
     case readOnly = "read_only"
     case outOfMemory = "out_of_memory"
     case busy
@@ -97,9 +97,9 @@ package struct RedisSnapshot: Sendable {
     /// The reason why cron entries, or the times of their tasks, are missing; nil where all of them could be read.
     package var cronProblem: String?
     package var info = RedisInfo()
-    /// Our wall clock just before the per-queue commands were sent.
+    /// The collector's wall clock just before the per-queue commands were sent.
     package let takenAt: WallTime
-    /// Redis' clock minus ours, or nil where Redis does not tell its time.
+    /// Redis' clock minus the collector's, or nil where Redis does not tell its time.
     package var clockOffset: Duration?
     /// The causes of what was left out, one entry each. Each costs its own sample only.
     package var partialErrors: [ScrapeErrorReason]

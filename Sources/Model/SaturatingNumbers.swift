@@ -14,7 +14,7 @@ extension FixedWidthInteger {
 }
 
 extension Int {
-    /// Makes the nearest whole number; 0 for what is no number.
+    /// Makes the nearest whole number; 0 for NaN.
     package init(saturating value: Double) {
         self = Int(exactly: value.rounded()) ?? (value.isNaN ? 0 : value < 0 ? .min : .max)
     }

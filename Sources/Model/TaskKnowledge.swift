@@ -62,7 +62,7 @@ package struct CarriedMessage: Sendable, Equatable {
 /// accepted.
 package struct ReadyTime: Sendable, Equatable {
     package let time: WallTime
-    /// The place in which `SeenTasks` keeps the attempt, and the look that offered it. By then the place may be another
+    /// The place in which `SeenTasks` keeps the attempt, and the number of the call that offered it. By then the place may be another
     /// task's.
     package let place: Int32
     package let look: UInt64

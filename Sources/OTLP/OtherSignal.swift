@@ -68,7 +68,7 @@ package enum OtherSignal: String, Sendable {
     }
 
     /// A record is surely of this signal where a field has another wire type than in a span, or a value or data points stand in the place
-    /// of a span's name or attributes. The ids of a span are no text, as the names of a metric are; but where the lengths of a name and a
+    /// of a span's name or attributes. The ids of a span are bytes, the names of a metric are text. But where the lengths of a name and a
     /// description are those of a span's ids, only a field that no span can have counts.
     private func fit(of record: WireReader) -> Fit {
         var reader = record

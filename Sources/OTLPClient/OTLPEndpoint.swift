@@ -63,7 +63,7 @@ package struct OTLPEndpoint: Sendable, Equatable {
     /// The longest address of a redirect that is shown.
     private static let maxRedirectBytes = 200
 
-    /// Returns the address that a `Location` names, without user, password, query and fragment; nil where it is no URL, or may have a
+    /// Returns the address that a `Location` names, without user, password, query and fragment; nil where it is not a URL, or may have a
     /// password in its path.
     func shownRedirect(to location: String) -> String? {
         do throws(Invalid) {

@@ -22,7 +22,7 @@ struct PortProbe {
     private func isPort(of kind: EndpointPort.Kind) -> Bool {
         switch kind {
         case .tls: handshake(offering: [Self.http2, Self.http1]).isAnswered
-        // Some ports take both, so that an answer without TLS alone is no proof.
+        // Some ports take both, so that an answer without TLS alone proves nothing.
         case .plain: answersWithoutTLS() && !handshake(offering: [Self.http2, Self.http1]).isAnswered
         // A server of both takes HTTP/1.1 where nothing else is offered.
         case .grpc:

@@ -4,9 +4,9 @@ import Text
 /// Decides which lines are logged: the first of each cause, few of the others, and one when it works again. What is logged
 /// stays within bounds.
 ///
-/// A source may word each failure differently, so that words alone are no cause; but another fault may hide behind the same
-/// cause. The last line always says what is: trouble that returns within a minute of its end is held back until that minute
-/// is over, and is told again then.
+/// A source may word each failure differently, so that words alone do not make a cause; but another fault may hide behind
+/// the same cause. The last line always says what holds now: trouble that returns within a minute of its end is held back
+/// until that minute is over, and is then logged again.
 ///
 ///     state     what comes                      line
 ///     quiet     a failure                       that of its cause → told
@@ -20,7 +20,7 @@ package struct CauseLog: Sendable {
     package static let maxCauses = 32
     /// The longest text. Texts of causes may quote what came from outside.
     package static let maxTextBytes = 400
-    /// The number of texts that are told of one cause, and the time until the next so many.
+    /// The number of texts that are logged of one cause within `longPause`.
     package static let maxTexts = 3
     private static let longPause = Duration.seconds(3600)
     private static let pause = Duration.seconds(60)
@@ -48,7 +48,7 @@ package struct CauseLog: Sendable {
     /// Returns the text of a line, cut, and the number of causes that did not fit into the table before it; nil for a
     /// line that is not to be logged.
     ///
-    /// - Parameter words: The line. Our own words, up to the first colon and blank, say what failed and where, and count as they are.
+    /// - Parameter words: The line. The program's own words, up to the first colon and blank, say what failed and where, and count as they are.
     ///   What the far side says stands behind them: there, words that differ in numbers only are the same cause.
     package mutating func take(_ words: String, at now: MonotonicTime) -> (text: String, more: Int)? {
         let text = ForeignText(words).cut(to: Self.maxTextBytes).text

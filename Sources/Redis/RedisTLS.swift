@@ -25,7 +25,7 @@ package struct RedisTLSOptions: Sendable, Equatable {
     package var problem: String? { files.problem }
 }
 
-/// OpenSSL's context: the authorities and our own certificate, read once.
+/// OpenSSL's context: the authorities and the collector's own certificate, read once.
 ///
 /// Guard of the `@unchecked Sendable`: written in `init` only; OpenSSL counts references to it with atomics.
 final class TLSContext: @unchecked Sendable {

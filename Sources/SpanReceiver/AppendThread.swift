@@ -41,7 +41,7 @@ final class AppendJob: Sendable {
 /// | state   | a new request           | left by                                                    |
 /// |---------|-------------------------|------------------------------------------------------------|
 /// | moving  | waits for its turn      | an append that takes longer than `patience` → stalled      |
-/// | stalled | is refused at once      | the append returns → moving; those who waited were refused |
+/// | stalled | is refused at once      | the append returns → moving; jobs that waited were refused |
 /// | ending  | is refused at once      | –                                                          |
 package final class AppendThread: Sendable {
     /// The time within which, with one `checkInterval`, a sender is told.
@@ -80,7 +80,7 @@ package final class AppendThread: Sendable {
         var isEnding = false
         /// True while the thread has nothing to do, and is to be woken for the next entry.
         var isAsleep = true
-        /// True while a look at jobs that wait for too long is scheduled.
+        /// True while a check for jobs that wait for too long is scheduled.
         var isChecking = false
 
         /// Returns whether the thread has to be woken.

@@ -16,7 +16,7 @@ struct LongRequests: Sendable {
         bytes >= (coding == .identity ? Self.leastBytes : Self.leastPackedBytes)
     }
 
-    /// Has the thread do something in its turn. Returns nil where too many bytes wait already.
+    /// Queues the body for the thread, which runs it in its turn. Returns nil where too many bytes wait already.
     func run(
         _ bytes: Int, on eventLoop: any EventLoop, _ body: @escaping @Sendable () -> TraceIntake.Reply
     ) -> TraceIntake.Reply? {

@@ -14,7 +14,7 @@ struct ScannedRequest: Sendable {
 /// The bytes of a request while it is read.
 struct RequestBytes {
     let bytes: UnsafeRawBufferPointer
-    /// Has just these bytes; nil where they lie in a buffer that the next request is written into.
+    /// The buffer with just these bytes; nil where they lie in a buffer that the next request is written into.
     let buffer: ByteBuffer?
 
     init(_ bytes: UnsafeRawBufferPointer, in buffer: ByteBuffer? = nil) {

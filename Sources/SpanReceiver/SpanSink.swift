@@ -32,7 +32,7 @@ package protocol SpanSink: Sendable {
     /// Keeps a serialized ExportTraceServiceRequest; it is safe from a kill of the process when this returns.
     ///
     /// - Parameters:
-    ///   - confirm: is called once the request is written, while the sink holds its own books: it counts the spans as accepted, so
+    ///   - confirm: Is called once the request is written, while the sink holds its own books: it counts the spans as accepted, so
     ///     that no page sees them in one book and not in the other. Where it returns false, their sender was told otherwise
     ///     meanwhile, and the sink takes them back.
     ///   - whenDurable: Is called once, from any thread, with false if the disk failed.

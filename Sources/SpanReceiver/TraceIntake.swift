@@ -76,7 +76,7 @@ struct TraceIntake: Sendable {
         }
     }
 
-    /// Has the worker do what would hold the loop.
+    /// Hands work that would hold the event loop to the worker.
     private func work(
         _ bytes: Int, by worker: LongRequests, on eventLoop: any EventLoop, _ body: @escaping @Sendable () -> Reply
     ) -> Reply {
@@ -124,7 +124,7 @@ struct TraceIntake: Sendable {
         memory.release(bytes)
     }
 
-    /// Does something, and holds bytes for as long as it takes.
+    /// Runs the body, and holds bytes of memory while it runs.
     private func holding(_ bytes: Int, _ body: () -> Reply) -> Reply {
         guard memory.hold(bytes) else { return tooLarge("the request becomes one of \(bytes) bytes", 0) }
         defer { memory.release(bytes) }

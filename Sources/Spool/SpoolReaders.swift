@@ -10,7 +10,7 @@ import Synchronization
 //                                                      start of the next section
 //
 // A section begins with a segment, so that each file has one reader. Each reader has its own last sequence, so that the
-// frames of another reader are no gap. When the oldest reader reaches the start of the next section, the reader of that
+// frames of another reader do not count as a gap. When the oldest reader reaches the start of the next section, the reader of that
 // one takes its place, from where it has got to. If the newest falls behind as well, one more section is begun. Those
 // between the oldest and the newest stand still until the oldest gets there. None is begun beyond `maxCount`: new
 // frames wait behind the newest then.
@@ -282,8 +282,8 @@ extension SpoolState {
         return nil
     }
 
-    /// Steps over a segment in quarantine. Its sequences are no gap: they may yet be read, after the next start. Those
-    /// that were missing before it are one.
+    /// Steps over a segment in quarantine. Its sequences do not count as a gap: they may yet be read, after the next
+    /// start. Those that were missing before it do.
     private mutating func pass(quarantined segment: Segment, reader: Int) {
         step(reader, to: segment.firstSequence)
         if let last = segment.lastSequence { _ = readers.step(reader, to: last) }

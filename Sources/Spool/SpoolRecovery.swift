@@ -219,7 +219,7 @@ private struct FoundSegment {
         (count, allocatedBytes, failure) = (found, allocated, problem)
         header = bytes.withUnsafeBytes { SegmentHeader($0) }
         if let header, header.key == nil {
-            // Its frames may look otherwise: to read them as ours would be to delete them as broken.
+            // Its frames may have another layout: reading them by this one would delete them as broken.
             throw SystemError(
                 "reading a segment of format version \(header.version) (this program knows 1 to \(SegmentHeader.version))",
                 path: name, code: ENOTSUP)

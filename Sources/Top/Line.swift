@@ -1,4 +1,4 @@
-/// The look of a piece of text. Its meaning is seen without colours as well: the text says it.
+/// The style of a piece of text. Its meaning does not need colours: the text says it too.
 package enum Style: Sendable, Equatable {
     case plain
     case dim

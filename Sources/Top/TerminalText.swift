@@ -38,7 +38,7 @@ package enum TerminalText {
         return String(repeating: "\\u{20}", count: text.utf8.count)
     }
 
-    /// Returns true for variation selectors and skin tones behind an emoji: they only change its look.
+    /// Returns true for variation selectors and skin tones behind an emoji: they only change its appearance.
     private static func isDropped(_ scalar: Unicode.Scalar, after previous: Unicode.Scalar?) -> Bool {
         guard let previous, previous.properties.isEmoji else { return false }
         return (0xFE00...0xFE0F).contains(scalar.value) || (0x1F3FB...0x1F3FF).contains(scalar.value)

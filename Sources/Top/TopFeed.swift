@@ -91,7 +91,7 @@ package final class TopFeed: Sendable {
         }
     }
 
-    /// Ends the thread after the question that it waits for. There are no news from then on.
+    /// Ends the thread after the question that it waits for. No news follow from then on.
     package func stop() {
         state.withLock { state in
             state.isStopping = true

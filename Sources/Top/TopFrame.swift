@@ -179,7 +179,7 @@ package struct TopFrame {
         return (lines, page, 0)
     }
 
-    /// Returns at most `most` lines of what needs attention, the worst first. Where there is no room for all, what concerns
+    /// Returns at most `most` lines of what needs attention, the worst first. Where there is no space for all, what concerns
     /// everything stays.
     static func attention(_ document: TopDocument?, columns: Int, most: Int) -> [Line] {
         guard let troubles = document?.troubles else { return [] }

@@ -57,8 +57,8 @@ package struct ErrorEvent: Sendable {
 ///
 /// It has two bounds.
 /// - Bytes: when they are used up, the quarter of the groups goes that was seen longest ago.
-/// - Errors of one task type: further ones count under `_other`, so that texts which are all different push no other
-///   one out.
+/// - Errors of one task type: further ones count under `_other`, so that texts which are all different push out no
+///   other group.
 ///
 /// The example of a dead letter has the span of the failed attempt at its task, whichever of the two comes first.
 package struct ErrorGroups: Sendable {
@@ -75,7 +75,7 @@ package struct ErrorGroups: Sendable {
 
     fileprivate struct Kept {
         var group: ErrorGroup
-        /// The time of its newest error, on our clock.
+        /// The time of its newest error, on the collector's clock.
         var lastSeen: MonotonicTime
         let bytes: Int
         /// True if the example is a dead letter.

@@ -42,7 +42,7 @@ extension WebRoute {
     /// | path                         | answer                                                                      |
     /// |------------------------------|-----------------------------------------------------------------------------|
     /// | `/api/v1/errors`             | failed attempts and dead letters of the last hour, grouped                    |
-    /// | `/api/v1/traces/{trace_id}`  | the spans in memory as OTLP/JSON; 400 for what is no trace id, 404 for none   |
+    /// | `/api/v1/traces/{trace_id}`  | the spans in memory as OTLP/JSON; 400 for any other id, 404 for no spans     |
     /// | `/api/v1/tasks?id={id}`      | the queues that have a task of this id; 400 without an id                     |
     /// |                              | `&queue={queue}`: as the path below, for names and ids `.`, `..`, and no name |
     /// | `/api/v1/tasks/{queue}/{id}` | where a task is; 404 for none, 503 where Redis can't be asked, 429 too often  |

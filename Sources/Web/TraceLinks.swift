@@ -1,7 +1,7 @@
 import Model
 import Text
 
-/// Links that open a trace: in Grafana (`external-url.grafana`, `external-url.tempo-datasource`), or on our own page where spans
+/// Links that open a trace: in Grafana (`external-url.grafana`, `external-url.tempo-datasource`), or on the status page where spans
 /// are kept in memory (`traces.recent-max-bytes`).
 package struct TraceLinks: Sendable {
     /// The address of Grafana, without a slash at its end; nil where it is not configured.
@@ -48,7 +48,7 @@ package struct TraceLinks: Sendable {
         return "<a href=\"\(PlainHTML.escaped(address))\">\(text)</a>"
     }
 
-    /// Returns the address at which a trace can be opened, relative to the status page where that is on our own; nil
+    /// Returns the address at which a trace can be opened, relative to the status page where the collector shows it itself; nil
     /// where it can't. The id stands in the address as it is given.
     func address(ofTrace id: String) -> String? {
         guard let grafana else { return hasOwnPage ? "trace/" + id : nil }

@@ -54,7 +54,7 @@ struct ArchiveArrivals {
         in members: [ScoredMember], at now: Int64, isComplete: Bool = true
     ) -> [ScoredMember] {
         var seen: Set<ScoredMember> = []
-        // Below `knownFrom` it is unknown what was counted: our own clock was turned back, and more is read than
+        // Below `knownFrom` it is unknown what was counted: the collector's clock was turned back, and more is read than
         // before.
         let arrivals = members.filter { seen.insert($0).inserted && isArrival($0) }
         total += UInt64(arrivals.count)

@@ -124,7 +124,7 @@ struct DeadLetterReader {
         return chunk
     }
 
-    /// Puts letters back after a failure. A letter that causes the failure by itself must not do so without end.
+    /// Puts dead letters back after a failure. One that causes the failure by itself must not do so without end.
     private mutating func giveBack(_ chunk: [Item], _ unread: inout [QueueName: UnreadDeadLetters]) {
         for (queue, letter) in chunk {
             if chunk.count == 1 {
@@ -136,7 +136,7 @@ struct DeadLetterReader {
         limit.recordFailure()
     }
 
-    /// Reads a letter; returns nil where the task has left the archive meanwhile, or its score is out of range.
+    /// Reads a dead letter; returns nil where the task has left the archive meanwhile, or its score is out of range.
     private static func letter(
         _ queue: QueueName, unread: UnreadDeadLetters.Unread, message: [UInt8]?, noting tasks: SeenTasks
     ) throws(RedisError) -> DeadLetter? {

@@ -31,7 +31,7 @@ package struct QueueScraper {
     private var isCareful = false
     /// The dead letters of which only the id is known.
     var unreadLetters: [QueueName: UnreadDeadLetters] = [:]
-    /// The number of skipped letters of queues that are gone.
+    /// The number of skipped dead letters of queues that are gone.
     private var skippedLetters: UInt64 = 0
     private var evictedKeys = EvictedKeys()
 

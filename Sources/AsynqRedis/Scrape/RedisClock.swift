@@ -9,11 +9,11 @@ struct RedisClock {
     static let largestCorrection = Duration.seconds(86_400)
     /// The range of Redis' time: up to the year 2255, as all times of Asynq.
     private static let plausibleMicroseconds: Range<Int64> = 0..<9_000_000_000_000_000
-    /// The offset above which the log says so: times in Redis are whole seconds, and waits are taken with a second of
+    /// The offset above which the log says so: times in Redis are whole seconds, and waits tolerate a second of
     /// skew.
     static let tolerated = Duration.seconds(2)
 
-    /// Redis' clock minus ours, in whole microseconds; nil until Redis has told it.
+    /// Redis' clock minus the collector's, in whole microseconds; nil until Redis has told it.
     private(set) var offset: Duration?
     /// The command that has told the time: only that is asked the next time. With nil both are asked.
     var source: Source?
@@ -24,7 +24,7 @@ struct RedisClock {
         case info
     }
 
-    /// Records the time that Redis told between two readings of our clock. The offset stays as it was where it fits:
+    /// Records the time that Redis told between two readings of the collector's clock. The offset stays as it was where it fits:
     /// else a slow round trip would move all times by half of its length. A time out of range is ignored.
     mutating func record(microseconds: Int64, sent: WallTime, received: WallTime) {
         guard Self.plausibleMicroseconds.contains(microseconds) else { return }
@@ -38,7 +38,7 @@ struct RedisClock {
         }
     }
 
-    /// The duration to add to our clock.
+    /// The duration to add to the collector's clock.
     var correction: Duration {
         guard let offset, abs(offset) <= Self.largestCorrection else { return .zero }
         return offset

@@ -63,8 +63,8 @@ struct ServerCommands {
     }
 
     /// - Parameters:
-    ///   - sent: Our clock before the round trip.
-    ///   - received: Our clock after it.
+    ///   - sent: The collector's clock before the round trip.
+    ///   - received: The collector's clock after it.
     mutating func readIndexes(_ indexes: Indexes, _ replies: [RedisReply], sent: WallTime, received: WallTime) {
         readInfo(indexes, replies)
         let times = readTimes(indexes, replies)

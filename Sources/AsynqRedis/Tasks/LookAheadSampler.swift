@@ -31,7 +31,7 @@ package struct LookAheadSampler {
     static let samplesBeforeSleep = 10
     /// The number of queues that sleep and are asked for with one command; in a Cluster each has a slot of its own.
     static let sleepersAtOnce = 10
-    /// The time within which workers write what they do, which is every five seconds.
+    /// The time within which a worker has written its heartbeat; it writes one every five seconds.
     private static let heartbeat = Duration.seconds(6)
 
     private struct Running {
@@ -43,7 +43,7 @@ package struct LookAheadSampler {
     private let interval: Duration
     private let clock: Clock
     private let tasks: SeenTasks
-    /// Redis' clock minus ours: times that workers and clients write are compared with Redis' clock.
+    /// Redis' clock minus the collector's: times that workers and clients write are compared with Redis' clock.
     package var clockCorrection = Duration.zero
     private var pending: [QueueName: PendingSampler] = [:]
     private var active: [QueueName: ActiveSampler] = [:]

@@ -2,8 +2,8 @@ import Model
 
 /// The attempts at one task that were seen pending: the latest one, and the one before it, whose span may come late.
 ///
-/// A ready time is offered to a span by a look, and used once the span was accepted. Until then each look may offer it
-/// again, but each look offers it once.
+/// `SeenTasks.look` offers a ready time to a span, and `use` marks it as used once the span was accepted. Until then each
+/// call of `look` may offer it again, but only once.
 struct SeenAttempts {
     private struct Attempt {
         let ready: WallTime
@@ -12,7 +12,7 @@ struct SeenAttempts {
         var isUsed = false
         /// The window in which it left the list of pending tasks; nil while it is there, as far as is known.
         var left: LookWindow?
-        /// The look that offered its time last; 0 before the first.
+        /// The number of the call of `look` that offered its time last; 0 before the first.
         var offeredBy: UInt64 = 0
 
         /// Returns true if the attempt may have begun at `start`: not before it was ready, and when it left the list.
@@ -64,7 +64,7 @@ struct SeenAttempts {
     }
 
     /// Returns the time since which the attempt that began at `start` could have begun. Returns nil where the attempt
-    /// was not seen, or its time was used or was offered by this look already. `earliest` is the time of enqueueing:
+    /// was not seen, or its time was used or was offered by this call already. `earliest` is the time of enqueueing:
     /// what was pending before it is another task.
     mutating func offer(retryCount: Int32?, start: WallTime, earliest: WallTime?, look: UInt64) -> WallTime? {
         func mayBe(_ attempt: Attempt?) -> Bool {
@@ -77,7 +77,7 @@ struct SeenAttempts {
         return mayBe(previous) ? previous?.offer(by: look) : nil
     }
 
-    /// Uses up the time that the look has offered, so that other spans do not get it.
+    /// Marks the time that the call of `look` has offered as used, so that other spans do not get it.
     mutating func use(_ ready: WallTime, offeredBy look: UInt64) {
         if latest?.ready == ready && latest?.offeredBy == look { latest?.isUsed = true }
         if previous?.ready == ready && previous?.offeredBy == look { previous?.isUsed = true }

@@ -20,7 +20,7 @@ enum EffectiveConfiguration {
         }
     }
 
-    /// Returns the text of a key that is no URL, as a problem shows it. A URL that was put there by mistake loses what may be a secret.
+    /// Returns the text of a key that does not hold a URL, as a problem shows it. A URL that was put there by mistake loses what may be a secret.
     static func shownText(_ text: String) -> String {
         guard text.contains("@") else { return text.contains("://") ? redactedURL(text) : text }
         return text.split(separator: ",", omittingEmptySubsequences: false).map { redactedURL(String($0)) }

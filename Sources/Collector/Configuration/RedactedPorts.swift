@@ -115,7 +115,7 @@ enum RedactedPorts {
             || IPAddress(String(address[..<colon])) != nil && isPort(address[address.index(after: colon)...])
     }
 
-    /// Returns true for what may follow a port, and is no end of a password: other hosts with their ports, the number of a database, the
+    /// Returns true for what may follow a port, and does not end a password: other hosts with their ports, the number of a database, the
     /// parameters of a URL.
     private static func isOfURL(_ text: Substring, mayLackPort: Bool) -> Bool {
         var rest = text

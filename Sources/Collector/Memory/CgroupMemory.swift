@@ -12,7 +12,7 @@ enum CgroupMemory {
             do throws(SystemError) {
                 return String(decoding: try Files.read(path), as: UTF8.self)
             } catch {
-                return nil  // Not there, or not for us to read: no limit that we know of.
+                return nil  // The file is missing or can't be read, so no limit is known.
             }
         }
     }

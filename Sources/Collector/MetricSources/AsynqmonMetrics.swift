@@ -1,7 +1,7 @@
 import Metrics
 import Model
 
-/// Names of Asynq's own exporter that differ from ours, for dashboards that were built for it and for asynqmon's charts
+/// Names of Asynq's own exporter that differ from the collector's, for dashboards that were built for it and for asynqmon's charts
 /// (`metrics.asynqmon-names`). They are on the page in the text format 0.0.4 only: two of them are gauges that end in
 /// `_total`, which OpenMetrics forbids.
 enum AsynqmonMetrics {

@@ -98,7 +98,7 @@ struct Invocation {
         flag == "--config" || KeyTable.all.contains { $0.flag == flag || $0.kind.isSecret && $0.flag + "-file" == flag }
     }
 
-    /// Returns what is wrong with a flag that is no key and none of the command's own.
+    /// Returns what is wrong with a flag that is neither a key nor one of the command's own.
     private func unknown(_ flag: String, _ declaration: CommandDeclaration) -> ConfigurationProblem {
         let owners = Command.listed.filter { $0.declaration.flags.contains { $0.name == flag } }.map(\.rawValue)
         let own = declaration.flags.map(\.name)

@@ -184,7 +184,7 @@ final class TopAnswers: Sendable {
         return overviewTag.withLock { $0 }
     }
 
-    /// - Throws: `TopFailure` with the status and the first line of an answer that is no document.
+    /// - Throws: `TopFailure` with the status and the first line of an answer that is not a document.
     func reply(to question: TopQuestion, _ answer: WebClient.Answer) throws(TopFailure) -> TopReply {
         if answer.status == 304 { return .unchanged }
         if answer.status == 200 {

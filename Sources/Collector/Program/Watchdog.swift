@@ -20,7 +20,7 @@ struct Watchdog {
         self.signs = signs
         self.clock = clock
         self.logger = logger
-        // A sign that one look asks for is there for the next ones, and the program is heard of twice in an interval.
+        // A sign that one check asks for is there for the next ones, and the program is heard of twice in an interval.
         pause = interval.map { $0 / 4 }
         next = clock.monotonic()
     }

@@ -47,7 +47,7 @@ struct OTLPPoints {
         }
     }
 
-    /// - Parameter start: nil where it is not known.
+    /// - Parameter start: The start time; nil where it is not known.
     func append(_ sample: MetricSample, since start: WallTime?, to bytes: inout GrowingBytes) {
         append(sample.labels, to: &bytes)
         // A clock that was set back must not turn the interval round.
