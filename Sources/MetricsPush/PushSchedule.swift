@@ -1,6 +1,6 @@
 import Model
 
-/// Decides when the next push is due. A push is a snapshot: one that failed is not repeated, the next one has it all.
+/// Decides when the next push is due. A push is a snapshot: one that failed is not repeated, because the next one is complete.
 struct PushSchedule {
     /// The pause before the first push, short so that a mistake of configuration is seen at once; Redis has been read
     /// by then.

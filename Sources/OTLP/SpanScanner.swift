@@ -180,7 +180,7 @@ package struct SpanScanner: Sendable {
             case .bytes(15):
                 if let code = try Self.readStatusCode(try reader.message()) { span.task.isError = code == 2 }
             case .fixed32(16): span.flags = try reader.fixed32()
-            // What only Tempo reads: it refuses a whole batch for one of another wire type.
+            // Only Tempo reads these fields: it refuses a whole batch for one of another wire type.
             case .bytes(3), .bytes(5): _ = try reader.range()
             case .varint(10), .varint(12), .varint(14): _ = try reader.varint()
             default: try reader.stepOver(from: start, known: FieldSet(1...16))

@@ -122,7 +122,7 @@ package struct TransferFailure: Equatable {
             return
                 "the server does not accept the client certificate: check \(section).tls.cert-file and \(section).tls.key-file"
         }
-        // What a server without TLS 1.3 says, for one, to a client without a certificate that it wants.
+        // A server without TLS 1.3 says this, among others, to a client that lacks the certificate it wants.
         if says("alert handshake failure") {
             return
                 "the server refuses the TLS handshake: if it wants a client certificate, set \(section).tls.cert-file"

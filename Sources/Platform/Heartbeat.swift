@@ -12,7 +12,7 @@ package final class Heartbeat: Sendable {
         due.store(moment?.nanoseconds ?? .max, ordering: .releasing)
     }
 
-    /// Promises in the name of a thread that may be waiting for work, by the thread that gives it some. A promise that
+    /// Makes the promise for a thread that may be waiting for work, on the thread that gives it work. A promise that
     /// stands already is kept.
     package func promiseIfResting(by moment: MonotonicTime) {
         _ = due.compareExchange(expected: .max, desired: moment.nanoseconds, ordering: .acquiringAndReleasing)

@@ -137,7 +137,7 @@ extension SpoolState {
         // A sealed segment without a frame has the very name that the new one gets.
         if let last = segments.last, last.firstSequence == writer.nextSequence {
             segments.removeLast()
-            // The traces of its failed sync would speak of the new one.
+            // The files that its failed sync left would pass for the new one's.
             if last.phase == .awaitingCopy { deleteCopy(of: last.firstSequence, fileSystem) }
         }
         closeIdleFiles(needsSync: options.sync != .never)

@@ -1,6 +1,6 @@
 private import CLinux
 
-/// Remembers a start under each of the last so many keys, in flat arrays: nothing is allocated for a key.
+/// Remembers a start under each of the newest keys, up to a number, in flat arrays: nothing is allocated for a key.
 ///
 /// ```
 /// entries   16 bytes each, a ring in the order in which the keys were inserted

@@ -186,12 +186,12 @@ struct QueueCommandsTests {
         #expect(latency(Array(repeating: Replies.taken, count: 4)) == 0)
         replies.counts[0] = .integer(5)
         #expect(latency(Array(repeating: Replies.taken, count: 4)) == nil)
-        // Of a long one tasks further behind are asked; where they are gone, too, nobody knows.
+        // Of a long one tasks further behind are asked; where they are gone, too, it is unknown.
         replies.deeper = [Replies.text("e"), Replies.text("f")]
         #expect(latency(Array(repeating: Replies.taken, count: 5) + [waiting]) == 10 * second)
         #expect(latency(Array(repeating: Replies.gone, count: 6)) == nil)
         #expect(replies.scrape().errors.isEmpty)
-        // Where nobody takes tasks, one is enough.
+        // Where no worker takes tasks, one is enough.
         replies.counts[1] = .integer(0)
         #expect(replies.scrape().details == 7, "and which one is the next by then")
         replies.lastProcessed = 10

@@ -93,7 +93,7 @@ struct GzipTests {
         let inflater = Reused(library)
         for _ in 0..<2000 {
             var bytes = whole
-            // Behind the header: time and operating system in it are nobody's business.
+            // Behind the header: time and operating system in it are not to be told.
             bytes[Int.random(in: 10..<bytes.count, using: &random)] ^= UInt8.random(in: 1...255, using: &random)
             if let inflated = try? inflater.inflate(bytes) { #expect(inflated == text) }
         }

@@ -137,7 +137,7 @@ WRONG_CODINGS = {
         message(CHUNKED, b"Connection: keep-alive", body=ENDS_OR_GOES_ON, start=b"POST /v1/traces HTTP/1.0"), 400),
 }
 
-# 6.2: digits and nothing else. What comes behind would be a request for whoever reads a smaller number.
+# 6.2: digits and nothing else. What comes behind would be a request to a server that reads a smaller number.
 BAD_LENGTHS = {
     f"length {value!r}": closed(message(b"Content-Length: " + value, body=HIDDEN), 400)
     for value in [b"-%d" % len(HIDDEN), b"+%d" % len(HIDDEN), b"0x5", b"5 5", b"5,", b",5", b"", b" ", b"1e1", b"5;", b'"5"',
@@ -270,7 +270,7 @@ REQUEST_LINES = {repr(start[:60]): make(message(EMPTY, start=start), 200) for st
         message(length(len(BODY)), body=BODY, start=b"POST /v1/traces HTTP/1.0", host=None) + GOOD, 200, spans=SPANS),
     "kept HTTP/1.0": stays(message(EMPTY, b"Connection: keep-alive", start=b"POST /v1/traces HTTP/1.0", host=None), 200),
     "OPTIONS *": stays(message(EMPTY, start=b"OPTIONS * HTTP/1.1"), 404),
-    # No tunnel: whatever follows is nobody's.
+    # No tunnel: what follows is not read.
     "CONNECT": closed(message(start=b"CONNECT a:80 HTTP/1.1") + HIDDEN, 404),
     # The parser speaks these, too; the methods are not ours.
     "RTSP": closed(message(EMPTY, start=b"DESCRIBE /v1/traces RTSP/1.0"), 405),

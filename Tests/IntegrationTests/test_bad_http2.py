@@ -172,7 +172,7 @@ FRAMES = {
     "RST_STREAM of 3 bytes": ends(head(1) + frame(RST_STREAM, 0, 1, bytes(3)), FRAME_SIZE_ERROR),
     "RST_STREAM on stream 0": ends(reset(0), PROTOCOL_ERROR),
     "RST_STREAM on an idle stream": ends(reset(5), PROTOCOL_ERROR),
-    # 6.3 makes these errors of the stream; of the connection, they hit nobody else either.
+    # 6.3 makes these errors of the stream; of the connection, they hit no other client either.
     "PRIORITY of 4 bytes": ends(head(1) + frame(PRIORITY, 0, 1, bytes(4)), FRAME_SIZE_ERROR),
     "PRIORITY on stream 0": ends(frame(PRIORITY, 0, 0, bytes(5)), PROTOCOL_ERROR),
     "stream that depends on itself": ends(
@@ -287,7 +287,7 @@ FIELD_CASES = {
     "length too long": resets(also((b"content-length", b"1000")), PROTOCOL_ERROR),
     "length too short": resets(also((b"content-length", b"3")), PROTOCOL_ERROR),
     "length below 0": resets(also((b"content-length", b"-%d" % len(MESSAGE))), PROTOCOL_ERROR),
-    # No length (9110, 8.6), but the right number, and nobody to pass it on to.
+    # No length (9110, 8.6), but the right number, and no server behind this one.
     "length with a sign": answers(also((b"content-length", b"+%d" % len(MESSAGE))), 0, SPANS),
     "length of 2^64 and more": resets(also((b"content-length", b"%d" % (2**64 + len(MESSAGE)))), PROTOCOL_ERROR),
     "two lengths": resets(also((b"content-length", b"3"), (b"content-length", b"%d" % len(MESSAGE))), PROTOCOL_ERROR),

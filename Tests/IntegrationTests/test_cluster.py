@@ -143,7 +143,7 @@ def test_a_slot_on_its_way_is_read_at_both_ends_and_then_where_it_has_arrived(st
     assert_whole(collector, queues)
     known = redirects(move.source, "MOVED")
     assert known > moved, "expected the source to answer MOVED"
-    # The topology has been read again: nobody is asked in vain any more.
+    # The topology has been read again: no node is asked in vain any more.
     after_scrapes(collector, 3)
     assert redirects(move.source, "MOVED") == known
 

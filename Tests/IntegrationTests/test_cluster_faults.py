@@ -229,7 +229,7 @@ def test_a_replica_that_takes_over_is_followed_and_back(start, cluster, queues):
         client.delete(f"asynq:{{{queue}}}:paused")
     assert dead_letters(collector) == {name: 0 for name in queues.names}
 
-    # Back by agreement: nobody dies, and the old master, now a replica, keeps its connections.
+    # Back by agreement: no node dies, and the old master, now a replica, keeps its connections.
     cluster.nodes[REPLICATED].start()
     cluster.until_well()
     counted = errors(collector.metrics())

@@ -43,7 +43,7 @@ def test_deaths_are_counted_across_trimming_and_deletion_by_hand(start_collector
     assert counted(collector) == 0
     client.zadd(ARCHIVED, {f"a-{n}": now for n in range(3000)})
     eventually("3000 deaths", lambda: counted(collector) == 3000)
-    # Asynq trims the oldest; somebody deletes the rest.
+    # Asynq trims the oldest; an operator deletes the rest.
     client.zremrangebyrank(ARCHIVED, 0, 1000)
     scraped_again(collector)
     client.delete(ARCHIVED)

@@ -27,7 +27,7 @@ class Demo:
         self.temporary.mkdir()
         self.port = port = free_port()
         self._web = Endpoint(port=port)
-        # Files: a pipe that nobody reads would stop the demo when it is full.
+        # Files: a pipe without a reader would stop the demo when it is full.
         self._stdout, self._stderr = directory / "demo.out", directory / "demo.err"
         command = [str(COLLECTOR), "demo", "--metrics-listen", f"127.0.0.1:{port}", *extra_flags]
         with open(self._stdout, "wb") as stdout, open(self._stderr, "wb") as stderr:

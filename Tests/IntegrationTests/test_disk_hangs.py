@@ -15,7 +15,7 @@ from support.http_client import post_traces
 from support.otlp import numbered_keys, numbered_request
 from support.syncs import Syncs
 
-# Whatever happens to a test: nobody can be killed who waits for a frozen disk.
+# Whatever happens to a test: a process that waits for a frozen disk can't be killed.
 FROZEN_SECONDS_MAX = 60
 
 

@@ -77,7 +77,7 @@ def test_an_abstract_socket_takes_spans_and_leaves_no_file(start_collector, tmp_
     assert second.returncode == 1 and "another process listens" in second.stderr, second
 
 
-# --- Answers that nobody reads ---------------------------------------------------------------------------------------
+# --- Answers without a reader ----------------------------------------------------------------------------------------
 
 PAGE = b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n"
 

@@ -95,7 +95,7 @@ def test_pending_tasks_and_the_age_of_the_oldest_are_told(start_collector, redis
     found = scale(collector)
     assert found["pending"] == 7
     assert 100 <= found["oldest_wait_seconds"] < 130
-    # Nothing is known of arrivals and run times; but somebody has to do them.
+    # Nothing is known of arrivals and run times; but a worker has to do them.
     assert found["desired_workers"] == 1
 
 

@@ -26,7 +26,7 @@ def directory():
 
 
 def failed_start(spool: Path) -> str:
-    """The line that the start ended with. Run by nobody, where we are root."""
+    """The line that the start ended with. If the tests run as root, the program runs as the user nobody."""
     options = {"redis.url": "none", "otlp.socket": "none", "otlp.listen": "127.0.0.1:0", "metrics.listen": "127.0.0.1:0",
                "tempo.endpoint": "http://127.0.0.1:1", "spool.directory": spool, "log.format": "text"}
     who = {"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}

@@ -24,7 +24,7 @@ from support.tempo_stub import TempoStub
 PROGRAMS = ["prometheus", *NEWER]
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
-# A queue that nobody serves, with what a healthy demo has none of.
+# A queue without servers, with all that a healthy demo lacks.
 LOST = "billing"
 RUN_SECONDS = 25
 INTERVALS = {"$__rate_interval": "5s", "$__range": "60s", "$__from": "0"}

@@ -203,7 +203,7 @@ extension ModelQueue {
         if let lock = tasks[id]?.lock, locks[lock] == id { locks[lock] = nil }
     }
 
-    /// One batch of the forwarder; a task that once was in a group goes back to it, and nobody lists the group.
+    /// One batch of the forwarder; a task that once was in a group goes back to it, and the group is not listed.
     mutating func forward(_ source: WritableKeyPath<ModelQueue, SortedTasks>, upTo now: Int64, since: Int64) -> [TaskID]
     {
         let ids = self[keyPath: source].upTo(now).prefix(100).map(\.id)
@@ -269,7 +269,7 @@ extension ModelQueue {
             tasks[id]?.state = .archived
             archived.add(id, now)
             let entry = SortedTasks.Entry(score: now, id: id)
-            // Gone and back under the same stamp: nobody who looks now can tell.
+            // Gone and back under the same stamp: a later sample can't tell.
             if leftSinceLook.remove(entry) == nil { cameSinceLook.insert(entry) }
         }
         let tooOld = archived.removeLowest(archived.upTo(now - Self.archiveSeconds).count)

@@ -67,7 +67,7 @@ struct ModelledAsynq {
     private var deaths: [TaskID: WallTime] = [:]
     private(set) var lastDeath: (queue: Int, id: TaskID)?
 
-    /// Names that trip up whoever builds keys by hand, splits at a colon, or compares text as Unicode does.
+    /// Names that trip up code that builds keys by hand, splits at a colon, or compares text as Unicode does.
     static let names = [
         "default", "emails:eu-west", "a}b", "quote\"'\\", "line\nbreak\r\n", "ünï→😀", "caf\u{E9}", "cafe\u{301}",
         "x}:t:y",
@@ -92,7 +92,7 @@ struct ModelledAsynq {
     /// Ids come in no order, as uuids do.
     mutating func newID() -> TaskID { random.next() }
 
-    /// The clock of somebody else's machine, up to four seconds away from ours.
+    /// The clock of another machine, up to four seconds away from that of the test.
     mutating func someClock() -> WallTime {
         WallTime(nanoseconds: now.nanoseconds + Int64(number(-4_000_000_000...4_000_000_000)))
     }

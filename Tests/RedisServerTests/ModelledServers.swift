@@ -9,7 +9,7 @@ struct ModelledServers {
     struct Server {
         var snapshot: ServerSnapshot
         let key: [UInt8]
-        /// Score in the index, whole seconds; nil once somebody removed it.
+        /// Score in the index, whole seconds; nil once it was removed.
         var listedUntil: Int64?
         /// When Redis drops the key; nil once it is gone.
         var keyUntil: WallTime?

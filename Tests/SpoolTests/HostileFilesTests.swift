@@ -6,7 +6,7 @@ import Testing
 
 @testable import Spool
 
-/// Files that someone made who may write to the spool's directory, and so knows its key.
+/// Files of a user who may write to the spool's directory, and so knows its key.
 @Suite("Forged files of a spool")
 struct HostileFilesTests {
     private static let key = FrameKey.random()

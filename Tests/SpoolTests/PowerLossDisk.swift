@@ -41,7 +41,7 @@ final class PowerLossDisk: SpoolFileSystem {
             dirty = []
         }
 
-        /// What of the dirty sectors reaches the disk, if nobody makes sure of it.
+        /// What of the dirty sectors reaches the disk, if no sync makes sure of it.
         mutating func writeBack(_ random: inout SeededGenerator, mayTear: Bool) {
             if dirty.isEmpty && disk.count <= cache.count { return }
             var count = disk.count

@@ -116,7 +116,7 @@ struct PowerLossRun {
         let batch = try spool.readBatch(from: section, maxBytes: Int.random(in: 1...3000, using: &random), maxSpans: 20)
         for payload in batch.payloads {
             let identity = check(payload)
-            // (What was recovered may be there though nobody was told so.)
+            // (What was recovered may be there though no sender was told so.)
             let isOnDisk = sync != .always || identity <= bornBefore || acknowledged.contains(identity)
             #expect(isOnDisk, "seed \(seed): read before it was on the disk")
         }

@@ -80,7 +80,7 @@ package final class FakeRedis: Sendable {
     private let core: Core
     private let thread: OSThread
 
-    /// The login's CLIENT SETNAME is answered here, unless the test answers it; `greeting` is sent to whoever connects.
+    /// The login's CLIENT SETNAME is answered here, unless the test answers it; `greeting` is sent to each client that connects.
     package init(greeting: FakeAnswer? = nil, answersLogin: Bool = true, _ answer: @escaping Answer) throws {
         let listener = try TCPSocket.listen("127.0.0.1", backlog: 64)
         port = listener.port

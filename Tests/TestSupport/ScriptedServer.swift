@@ -55,7 +55,7 @@ package final class ScriptedServer {
     }
 
     deinit {
-        // Ends an accept that nobody answered.
+        // Ends an accept that no client answered.
         shutdown(listener, Int32(SHUT_RDWR))
         thread?.join()
         close(listener)

@@ -22,7 +22,7 @@ struct LookupLimits {
     private var uselessInARow = 0
     private var requests: UInt64 = 0
 
-    /// Counts a request for a number of tasks in, or returns the reason why it is not made.
+    /// Counts a request for a number of tasks, or returns the reason why it is not made.
     mutating func admit(_ tasks: Int, at now: MonotonicTime) -> TaskLookup.Outcome? {
         requests += 1
         if uselessInARow >= Self.uselessMax && requests % Self.sampling != 0 { return .skipped }
