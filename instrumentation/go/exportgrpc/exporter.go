@@ -4,6 +4,7 @@ package exportgrpc
 import (
 	"context"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -48,9 +49,14 @@ func nameOf(target string) (string, error) {
 	target = strings.TrimSpace(target)
 	scheme, rest, _ := strings.Cut(target, "://")
 	if scheme != "unix" && resolver.Get(scheme) != nil && strings.Trim(rest, "/") != "" {
+		if scheme == "dns" { // gRPC would take port 443.
+			if _, _, err := net.SplitHostPort(rest[strings.LastIndex(rest, "/")+1:]); err != nil {
+				return "", fmt.Errorf("%q has no port: give one, such as dns:///collector:4317", target)
+			}
+		}
 		return target, nil
 	}
-	to, err := transport.ParseTarget(target, "4317")
+	to, err := transport.ParseTarget(target, "4317", "otlptracegrpc.WithTLSCredentials")
 	switch {
 	case err != nil:
 		return "", err

@@ -15,7 +15,7 @@ import (
 )
 
 func TestATargetThatNoSpanCouldReachIsAnError(t *testing.T) {
-	for _, target := range []string{"", " ", "collector", "otlp.sock", "https://collector:4317", "grpc://collector:4317", "dns:///", "unix://"} {
+	for _, target := range []string{"", " ", "collector", "otlp.sock", "https://collector:4317", "grpc://collector:4317", "dns:///", "dns:///collector", "dns://10.0.0.1/collector", "unix://"} {
 		exporter, err := New(context.Background(), target)
 		if err == nil || exporter != nil || !strings.HasPrefix(err.Error(), "exportgrpc: ") {
 			t.Errorf("%q: %v, %v", target, exporter, err)

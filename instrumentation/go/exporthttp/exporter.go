@@ -24,7 +24,7 @@ const Patience = time.Minute
 //
 // The connection is not encrypted. The options are applied after the package's own, and win.
 func New(ctx context.Context, target string, options ...otlptracehttp.Option) (*otlptrace.Exporter, error) {
-	to, err := transport.ParseTarget(target, "4318")
+	to, err := transport.ParseTarget(target, "4318", `otlptracehttp.WithEndpointURL("https://host:port/v1/traces")`)
 	if err != nil {
 		return nil, fmt.Errorf("exporthttp: %w", err)
 	}

@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"go.opentelemetry.io/otel/exporters/otlp/otlptrace/otlptracehttp"
 	"go.opentelemetry.io/otel/sdk/trace/tracetest"
 )
 
@@ -61,5 +62,26 @@ func TestSpansReachATargetInEachOfItsForms(t *testing.T) {
 			t.Errorf("%q: nothing was asked for", target)
 		}
 		exporter.Shutdown(context.Background())
+	}
+}
+
+func TestTheAdviceForTLSReachesAServerWithTLS(t *testing.T) {
+	asked := make(chan string, 9)
+	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked <- r.URL.Path }))
+	defer server.Close()
+	_, err := New(context.Background(), server.URL)
+	if err == nil || !strings.Contains(err.Error(), "otlptracehttp.WithEndpointURL") {
+		t.Fatal(err)
+	}
+	exporter, err := New(context.Background(), server.Listener.Addr().String(),
+		otlptracehttp.WithEndpointURL(server.URL+"/v1/traces"), otlptracehttp.WithHTTPClient(server.Client()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := exporter.ExportSpans(context.Background(), tracetest.SpanStubs{{Name: "s"}}.Snapshots()); err != nil {
+		t.Fatal(err)
+	}
+	if path := <-asked; path != "/v1/traces" {
+		t.Error(path)
 	}
 }

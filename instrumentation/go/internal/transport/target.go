@@ -16,8 +16,8 @@ type Target struct {
 const forms = "give the path of its socket, such as /run/asynq-collector/otlp.sock, or its address, such as 127.0.0.1:"
 
 // ParseTarget reads what a user gave as a target: a path, an address, or either with a scheme (unix:///path, http://host:port). The
-// port is the one that errors have as an example. Whatever spans could not reach is an error, because exporters lose spans in silence.
-func ParseTarget(text, port string) (Target, error) {
+// port is the one that errors have as an example, tls the option for TLS. Whatever spans could not reach is an error, because exporters lose spans in silence.
+func ParseTarget(text, port, tls string) (Target, error) {
 	text = strings.TrimSpace(text)
 	scheme, rest, hasScheme := strings.Cut(text, ":")
 	switch {
@@ -33,12 +33,12 @@ func ParseTarget(text, port string) (Target, error) {
 		}
 		return Target{Socket: path}, nil
 	case strings.Contains(text, "://"):
-		return parseURL(text, port)
+		return parseURL(text, port, tls)
 	}
 	return parseAddress(text, port)
 }
 
-func parseURL(text, port string) (Target, error) {
+func parseURL(text, port, tls string) (Target, error) {
 	parsed, err := url.Parse(text)
 	switch {
 	case err != nil: // Its text would have the credentials of the address.
@@ -47,7 +47,7 @@ func parseURL(text, port string) (Target, error) {
 		return Target{}, fmt.Errorf("credentials do not belong into the address of the collector: give them as headers, by an option")
 	case parsed.Scheme == "https":
 		return Target{}, fmt.Errorf("the collector has no TLS: give host and port of %q without a scheme, "+
-			"and by an option the TLS of what stands before it", text)
+			"and for the TLS of what stands before it the option %s", text, tls)
 	case parsed.Scheme != "http":
 		return Target{}, fmt.Errorf("the scheme of %q is none that the collector speaks: %s%s", text, forms, port)
 	case parsed.RawQuery != "" || parsed.Fragment != "",
