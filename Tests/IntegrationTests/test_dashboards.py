@@ -248,6 +248,10 @@ def test_planted_fault_is_found_in_what_only_some_dashboards_have():
                  and p["targets"][0].get("exemplar") and p["type"] == "timeseries")
     del panel["targets"][0]["exemplar"]
     assert any("exemplars" in finding for finding in dashboards.panel_problems(dashboard))
+    dashboard = dashboards.load(FOLDER / "asynq-collector.json")
+    panel = next(p for p in dashboards.panels(dashboard) if p["title"] == "Requests to Tempo")
+    panel["fieldConfig"]["defaults"]["custom"]["lineWidth"] = 1
+    assert any("edge" in finding for finding in dashboards.bar_problems(dashboard))
 
 
 def _trace_table(dashboard: dict) -> dict:

@@ -307,6 +307,10 @@ def bar_problems(dashboard: dict) -> list[str]:
         is_coloured = any(part["id"] == "color" for override in panel["fieldConfig"]["overrides"] for part in override["properties"])
         if is_bars(panel) and is_coloured and custom["lineWidth"]:
             findings.append(f"{_where(panel)}: a column of none is a line in the colour of a severity; lineWidth is 0")
+        is_by_code = any(part["id"] == "color" and part["value"].get("mode") == "shades"
+                         for override in panel["fieldConfig"]["overrides"] for part in override["properties"])
+        if custom.get("stacking", {}).get("mode") == "normal" and is_by_code and custom["lineWidth"]:
+            findings.append(f"{_where(panel)}: what failed 0 times is the edge of the whole stack; lineWidth is 0")
         if not expressions_of or not (is_bars(panel) or panel["type"] == "heatmap"):
             continue
         if panel.get("interval") != "1m":
