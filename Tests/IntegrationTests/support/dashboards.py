@@ -302,8 +302,10 @@ def bar_problems(dashboard: dict) -> list[str]:
         custom = panel["fieldConfig"]["defaults"].get("custom", {})
         if is_bars(panel) and custom.get("barAlignment") != -1:
             findings.append(f"{_where(panel)}: a column stands around the end of what it counts; barAlignment is -1")
-        if is_bars(panel) and (custom.get("barWidthFactor", 0) < 0.9 or "barMaxWidth" not in custom):
-            findings.append(f"{_where(panel)}: a column begins long after what it counts; barWidthFactor is 0.95, barMaxWidth that of a screen")
+        if is_bars(panel) and custom.get("barWidthFactor", 0) < 0.9:
+            findings.append(f"{_where(panel)}: a column begins long after what it counts; barWidthFactor is 0.95")
+        if "barMaxWidth" in custom:
+            findings.append(f"{_where(panel)}: barMaxWidth is no option of Grafana's panel, which drops it")
         is_coloured = any(part["id"] == "color" for override in panel["fieldConfig"]["overrides"] for part in override["properties"])
         if is_bars(panel) and is_coloured and custom["lineWidth"]:
             findings.append(f"{_where(panel)}: a column of none is a line in the colour of a severity; lineWidth is 0")
