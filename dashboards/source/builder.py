@@ -173,9 +173,9 @@ def lines(title: str, description: str, targets: list[dict], unit: str, *, width
     to 10 as from 10 to 100, since beside a limit of an hour curves of seconds would lie on the axis. Values of `maximum` that
     mappings name are no numbers: they have no mean."""
     # An area is an amount, and areas add up: those of lines would lie on each other, in colours that mean nothing.
-    # Around a column of none there would be a line, and one on top of a stack whose upper series are 0 or not there: all of it
-    # would have the edge of what failed.
-    unedged = bool(colours) and (bars or stack)
+    # Around a column of none there would be a line, in a colour that has a meaning. By status code, all that succeeded would have
+    # the edge of what failed: a series that is 0, or not there yet, is a line on top of the others of a stack.
+    unedged = bool(colours) if bars else stack and any(isinstance(color, dict) for color in colours.values())
     custom = {"drawStyle": "bars" if bars else "line", "fillOpacity": 60 if bars or unedged else 40 if stack else 0,
               "lineWidth": 0 if unedged else 1, "showPoints": "auto", "spanNulls": False,
               "stacking": {"group": "A", "mode": "normal" if stack else "none"},
