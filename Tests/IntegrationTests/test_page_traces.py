@@ -181,7 +181,7 @@ def test_when_tasks_died_is_drawn_though_archived_tasks_are_no_backlog(chromium,
     assert [text.split("\n")[0] for text in legend.all_inner_texts()] == ["failed", "dead letters"]
     eventually("the curve", lambda: page.page.locator(".chart:has-text('Failures') .series.dead_lettered path").get_attribute("d"))
     archived = page.page.locator(".chart:has-text('Backlog by state') .legend button", has_text="archived")
-    assert archived.get_attribute("aria-pressed") == "false" and "backlog" in archived.get_attribute("title")
+    assert archived.get_attribute("aria-pressed") == "false" and "wait" in archived.get_attribute("title")
     assert archived.inner_text().split() == ["archived", "5"]
     archived.click()
     page.wait_for(".chart:has-text('Backlog by state') .series.archived")
