@@ -50,9 +50,10 @@ enum PushedResource {
         "", "(none)", "localhost", "localhost4", "localhost6", "ip6-localhost", "ip6-loopback",
     ]
 
-    /// Returns the attributes. `service.instance.id` is the host and the port of the page, as the label `instance` is
-    /// where Prometheus scrapes, with the page's address between them if it is an unusual one. Without a port, a checksum of `places` tells collectors of one host apart. A host that
-    /// calls itself localhost, as containers of Cloud Run do, says nothing: there, each process has a number of its own.
+    /// Returns the attributes. `service.instance.id` is the host and the port of the page, as the label `instance` is where Prometheus
+    /// scrapes, with the page's address between them if it is an unusual one. Without a port, a checksum of `places` tells collectors of
+    /// one host apart. A host that calls itself localhost, as containers of Cloud Run do, says nothing: there, each process has a number of
+    /// its own.
     ///
     /// - Parameter places: What no other collector of the host has at the same time.
     static func attributes(

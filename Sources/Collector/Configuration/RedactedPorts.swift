@@ -78,8 +78,8 @@ enum RedactedPorts {
             || rest.contains("?master=")
     }
 
-    /// Returns true for a host and a port that is written twice, or has one wrong character behind the first of three digits or more: `tempo:43l8`.
-    /// No password looks like that.
+    /// Returns true for a host and a port that is written twice, or has one wrong character behind the first of three digits or more:
+    /// `tempo:43l8`. No password looks like that.
     private static func isMistypedPort(_ authority: Substring) -> Bool {
         let ports = authority.split(separator: ":", omittingEmptySubsequences: false).dropFirst()
         guard !authority.contains(","), !ports.isEmpty else { return false }
