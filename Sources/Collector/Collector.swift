@@ -222,7 +222,8 @@ package final class Collector: Sendable {
 
     @discardableResult
     func judge() -> StatusWatch.State {
-        watch.judge(redis: queries.reading, letters: newestDeadLetters, spans: spanPath, pushes: pushes)
+        watch.judge(
+            redis: queries.reading, letters: redis?.monitor.newestDeadLetters ?? [], spans: spanPath, pushes: pushes)
     }
 
     private func logStart() {

@@ -186,7 +186,7 @@ struct QueueCommandsTests {
         #expect(latency(Array(repeating: Replies.taken, count: 4)) == 0)
         replies.counts[0] = .integer(5)
         #expect(latency(Array(repeating: Replies.taken, count: 4)) == nil)
-        // Of a long one tasks further behind are asked; where they are gone, too, it is unknown.
+        // In a long queue, tasks further behind are asked about. If they are gone too, it is unknown.
         replies.deeper = [Replies.text("e"), Replies.text("f")]
         #expect(latency(Array(repeating: Replies.taken, count: 5) + [waiting]) == 10 * second)
         #expect(latency(Array(repeating: Replies.gone, count: 6)) == nil)

@@ -147,7 +147,7 @@ struct PushProgressTests {
     }
 
     @Test(
-        "A request of which the backend rejects every data point is no success, however many it claims",
+        "A request of which the backend rejects every data point has failed, however many it claims",
         arguments: [[0x08, 0x7F], [0x08, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x7F]] as [[UInt8]])
     func allRejected(count: [UInt8]) throws {
         var pushes = try Pushes(series: 5)

@@ -5,7 +5,7 @@ import Testing
 @Suite("The buckets of quantiles")
 struct QuantileBucketsTests {
     @Test(
-        "A bucket ends with its upper edge; all that is no time is in the first one, all that is too long in the last",
+        "A bucket ends with its upper edge; what is not a time is in the first one, what is too long in the last",
         arguments: [
             (-1, 0), (0, 0), (.nan, 0), (0x1p-20, 0), ((0x1p-20 as Double).nextUp, 1), (0.5, 152), (1, 160),
             ((1 as Double).nextUp, 161), (2, 168), (0x1p19, 312), (1e6, 319), (1e300, 319), (.infinity, 319),

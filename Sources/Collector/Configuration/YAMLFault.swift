@@ -217,6 +217,7 @@ struct YAMLFault {
         var path = names
         var indentation = indentation
         for above in lines[..<number].reversed() {
+            if indentation == 0 { break }
             let own = above.prefix(while: \.isWhitespace).count
             guard own < indentation, own < above.count, let name = keys(in: above).first?.name else { continue }
             path.insert(name, at: 0)
